@@ -1,0 +1,54 @@
+# What people type. Logic lives in tools/ and code/papertrail; `make help` lists the targets.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+RUN := .venv/bin/python
+export OMP_NUM_THREADS := 1
+export OMP_WAIT_POLICY := PASSIVE
+export PAPERTRAIL_REPO := $(REPO)
+
+.PHONY: book test prove serve lab execute claims status lock lint clean help
+
+book: .venv/book.done  ## build the site into _build/html (REPO=https://... adds launch buttons)
+	$(RUN) tools/build.py
+
+test: .venv/test.done  ## prove the course: unit tests, ledger, notebooks, cold build, links, the site in a browser
+	$(RUN) tools/build.py --cold
+	$(RUN) -m ruff check .
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not long"
+
+prove: .venv/test.done  ## the same with every long check, run whole
+	$(RUN) tools/build.py --cold
+	$(RUN) -m ruff check .
+	$(RUN) -m pytest -n 2 --dist loadfile
+
+serve: book  ## show the site at http://localhost:8000
+	$(RUN) -m http.server 8000 --bind 127.0.0.1 --directory _build/html
+
+lab: .venv/test.done  ## open the notebooks in JupyterLab
+	$(RUN) -m jupyter lab book
+
+execute: .venv/test.done  ## re-run notebooks in place, on purpose (NB=book/NAME.ipynb for one)
+	$(RUN) tools/execute.py $(NB)
+
+claims: .venv/test.done  ## re-run the ledger's checks
+	$(RUN) -m papertrail.claims
+
+status: .venv/test.done  ## measure every notebook and rewrite the status page's figures
+	$(RUN) tools/status.py
+
+lock: .venv/test.done  ## resolve requirements/*.lock anew
+	$(RUN) tools/lock.py
+
+lint: .venv/test.done  ## format and check the code
+	$(RUN) -m ruff format code tests tools
+	$(RUN) -m ruff check .
+
+clean:  ## remove what was built and installed
+	rm -rf _build .venv
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/%.done: requirements/%.lock requirements/torch.lock requirements/torch-cpu.lock pyproject.toml tools/install.py
+	test -x $(RUN) || $(PYTHON) -m venv .venv
+	$(RUN) tools/install.py $*
+	touch $@

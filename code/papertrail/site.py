@@ -1,0 +1,228 @@
+"""The Sphinx extension of the course's site: the ledger, its badges, the status table, and what keeps pages offline.
+
+It needs no torch: pages are built from the committed notebooks and from the ledger's stored numbers.
+"""
+
+import html
+import json
+import os
+import re
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+from sphinx.util.logging import getLogger
+
+from papertrail import __version__, claims
+
+LEDGER_PAGE = "book/claims"
+VERDICT_WORDS = {
+    "holds": "holds",
+    "holds-at-small-scale": "holds at small scale",
+    "imprecise": "imprecise",
+    "wrong": "wrong",
+    "not-checkable-here": "not checkable here",
+}
+READ_WORDS = {"full-text": "read in full text", "secondary": "read in a secondary source", "abstract": "abstract read"}
+log = getLogger(__name__)
+
+
+def badge(verdict: str) -> str:
+    """A verdict as an HTML pill; the word is always there, color only supports it."""
+    return f'<span class="pt-badge pt-{verdict}">{VERDICT_WORDS[verdict]}</span>'
+
+
+class claim_reference(nodes.General, nodes.Inline, nodes.Element):
+    """Placeholder for a badge, resolved once the page's address is known."""
+
+
+class ClaimRole(SphinxRole):
+    """{claim}`id`: the verdict of a ledger row as a badge that links to the row."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        return [claim_reference("", claim=self.text)], []
+
+
+def resolve_claims(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    rows = {claim.id: claim for claim in app.env.papertrail_claims}
+    for node in list(doctree.findall(claim_reference)):
+        name = node["claim"]
+        if name not in rows:
+            log.warning("no row of the ledger is called %r", name, location=(docname, node.line))
+            node.replace_self(nodes.literal(text=name))
+            continue
+        address = f"{app.builder.get_relative_uri(docname, LEDGER_PAGE)}#{name}"
+        text = f'<a class="pt-badge-link" href="{address}" title="{html.escape(rows[name].claim)}">'
+        node.replace_self(nodes.raw("", f"{text}{badge(rows[name].verdict)}</a>", format="html"))
+
+
+class LedgerDirective(SphinxDirective):
+    """The ledger's rows of one chapter, each with a permanent link."""
+
+    required_arguments = 1
+    option_spec = {"ids": directives.unchanged, "short": directives.flag}
+
+    def run(self) -> list[nodes.Node]:
+        rows = [claim for claim in self.env.papertrail_claims if claim.chapter == self.arguments[0]]
+        if not rows:
+            raise self.error(f"the ledger has no chapter {self.arguments[0]!r}")
+        self.env.note_dependency(str(claims.book_folder() / "claims" / f"{self.arguments[0]}.yml"))
+        self.env.note_dependency(str(claims.book_folder() / "claims" / "evidence.json"))
+        if "short" in self.options:
+            return self.table(rows)
+        return [node for row in rows for node in self.card(row)]
+
+    def parse(self, text: str) -> list[nodes.Node]:
+        box = nodes.container()
+        self.state.nested_parse(StringList(text.splitlines(), source=self.get_source_info()[0]), self.content_offset, box)
+        return box.children
+
+    def sentence(self, row: claims.Claim) -> str:
+        return row.sentence(self.env.papertrail_evidence.get(row.id, {})) if row.check else row.says
+
+    def card(self, row: claims.Claim) -> list[nodes.Node]:
+        attributes = f'id="{row.id}" data-verdict="{row.verdict}" data-kind="{row.kind}" data-chapter="{row.chapter}"'
+        opening = (
+            f'<article class="pt-claim" {attributes}><header>{badge(row.verdict)} '
+            f'<a class="pt-permalink" href="#{row.id}" title="Permanent link to this row"><code>{row.id}</code></a>'
+            f"</header>"
+        )
+        numbers = ", ".join(map(str, row.article))
+        where = f"{row.where} (claim {numbers} of the article)" if row.article else "Added by the course"
+        sources = "; ".join(f"{{cite:t}}`{s.key}`, {s.at} ({READ_WORDS[s.read]})" for s in row.sources)
+        check = f"`{row.check}`" if row.check else f"none: {row.unchecked}"
+        text = (
+            f"**{row.claim}**\n\n{self.sentence(row)}\n\n"
+            f"Where\n: {where}\n\nKind\n: {row.kind}\n\nSources\n: {sources}\n\nCheck\n: {check}\n"
+        )
+        return [
+            nodes.raw("", opening, format="html"), *self.parse(text), nodes.raw("", "</article>", format="html"),
+        ]  # fmt: skip
+
+    def table(self, rows: list[claims.Claim]) -> list[nodes.Node]:
+        lines = ["| verdict | claim | what was found |", "|---|---|---|"]
+        lines += [f"| {{claim}}`{row.id}` | {row.claim} | {self.sentence(row)} |" for row in rows]
+        return self.parse("\n".join(lines))
+
+
+class LedgerFilterDirective(SphinxDirective):
+    """Controls that narrow the rows on the page; without scripts they stay hidden and every row is shown."""
+
+    def run(self) -> list[nodes.Node]:
+        rows = self.env.papertrail_claims
+        groups = {
+            "verdict": [v for v in claims.VERDICTS if any(row.verdict == v for row in rows)],
+            "kind": [k for k in claims.KINDS if any(row.kind == k for row in rows)],
+        }
+        selects = "".join(
+            f'<label>{group.capitalize()} <select data-filter="{group}"><option value="">all</option>'
+            + "".join(f'<option value="{value}">{VERDICT_WORDS.get(value, value)}</option>' for value in values)
+            + "</select></label>"
+            for group, values in groups.items()
+        )
+        form = f'<form class="pt-filter" hidden>{selects}<output aria-live="polite">{len(rows)} rows</output></form>'
+        return [nodes.raw("", form, format="html")]
+
+
+class MovingDirective(SphinxDirective):
+    """A moving figure of a chapter's notebook, shown on another page: `{moving} chapter figure-name`."""
+
+    required_arguments = 2
+
+    def run(self) -> list[nodes.Node]:
+        chapter, name = self.arguments
+        path = claims.book_folder() / f"{chapter}.ipynb"
+        self.env.note_dependency(str(path))
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            for output in cell.get("outputs", []):
+                face = "".join(output.get("data", {}).get("text/html", []))
+                if f'name="{name}"' in face:
+                    return [nodes.raw("", face, format="html")]
+        raise self.error(f"{path.name} stores no moving figure called {name!r}")
+
+
+class StatusDirective(SphinxDirective):
+    """Run time, peak memory and versions of every notebook, from book/results/status.json."""
+
+    def run(self) -> list[nodes.Node]:
+        path = claims.book_folder() / "results" / "status.json"
+        self.env.note_dependency(str(path))
+        status = json.loads(path.read_text(encoding="utf-8"))
+        lines = ["| notebook | CPU time | slowest cell | peak memory |", "|---|---|---|---|"]
+        lines += [
+            f"| `{n['notebook']}` | {n['cpu_seconds']:.1f} s | {n['slowest_cell_seconds']:.1f} s | {n['peak_mib']:.0f} MiB |"
+            for n in status["notebooks"]
+        ]
+        versions = ", ".join(f"{name} {version}" for name, version in status["versions"].items())
+        lines += ["", f"Measured on {status['date']} on {status['machine']}, by `make status`. Versions: {versions}."]
+        box = nodes.container()
+        self.state.nested_parse(StringList(lines, source=str(path)), self.content_offset, box)
+        return box.children
+
+
+def load_ledger(app: Sphinx) -> None:
+    app.env.papertrail_claims = claims.load()
+    app.env.papertrail_evidence = claims.load_evidence()
+
+
+def repository_address(root: Path) -> str | None:
+    """The repository's https address: PAPERTRAIL_REPO, else git's remote where that is a web host."""
+    remote = os.environ.get("PAPERTRAIL_REPO") or subprocess.run(
+        ["git", "-C", str(root), "remote", "get-url", "origin"], capture_output=True, text=True
+    ).stdout.strip()  # fmt: skip
+    match = re.fullmatch(r"(?:https://|git@|ssh://git@)([\w.-]+\.\w+)[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?", remote)
+    return f"https://{match[1]}/{match[2]}" if match else None
+
+
+def offer_launch_buttons(app: Sphinx, config: Config) -> None:
+    """Repository, issue and Binder buttons appear once the repository's address is known, so a fork gets its own."""
+    address = repository_address(Path(app.confdir))
+    if address:
+        config.html_theme_options |= {
+            "repository_url": address, "path_to_docs": "", "repository_branch": "main",
+            "use_repository_button": True, "use_issues_button": True,
+            "launch_buttons": {"binderhub_url": "https://mybinder.org", "notebook_interface": "jupyterlab"},
+        }  # fmt: skip
+
+
+def keep_pages_offline(app: Sphinx, config: Config) -> None:
+    """Bring MathJax along from its wheel, and leave out the theme's 530 KB icon script (its web font is enough)."""
+    generated = Path(app.outdir).parent / "generated"
+    mathjax = Path(find_spec("mathjax").submodule_search_locations[0]) / "static" / "mathjax" / "es5"
+    target = generated / "static" / "mathjax"
+    if not target.exists():
+        copytree(mathjax / "output" / "chtml" / "fonts" / "woff-v2", target / "output" / "chtml" / "fonts" / "woff-v2")
+        (target / "tex-chtml.js").write_bytes((mathjax / "tex-chtml.js").read_bytes())
+    theme = Path(find_spec("pydata_sphinx_theme").submodule_search_locations[0])
+    macros = (theme / "theme" / "pydata_sphinx_theme" / "static" / "webpack-macros.html").read_text(encoding="utf-8")
+    lighter, dropped = re.subn(r"\s*<script defer [^\n]*fontawesome\.js[^\n]*</script>", "", macros)
+    if dropped != 1:
+        raise RuntimeError("the theme's webpack-macros.html has changed: its icon script was not found once")
+    templates = generated / "templates" / "static"
+    templates.mkdir(parents=True, exist_ok=True)
+    (templates / "webpack-macros.html").write_text(lighter, encoding="utf-8")
+    config.templates_path = [str(templates.parent), *config.templates_path]
+    config.html_static_path = [*config.html_static_path, str(generated / "static")]
+    config.mathjax_path = "mathjax/tex-chtml.js"
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_node(claim_reference)
+    app.add_role("claim", ClaimRole())
+    app.add_directive("ledger", LedgerDirective)
+    app.add_directive("ledger-filter", LedgerFilterDirective)
+    app.add_directive("moving", MovingDirective)
+    app.add_directive("status-table", StatusDirective)
+    app.connect("config-inited", keep_pages_offline)
+    app.connect("config-inited", offer_launch_buttons)
+    app.connect("builder-inited", load_ledger)
+    app.connect("doctree-resolved", resolve_claims)
+    return {"version": __version__, "parallel_read_safe": False, "parallel_write_safe": False}

@@ -1,0 +1,129 @@
+"""The built site as a reader meets it: in a real browser, light and dark, wide and narrow, scripts on and off."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+
+ROOT = Path(__file__).resolve().parents[2]
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+FILES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+PAGES = [f"{name}.html" for name in FILES]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_stands_alone_without_errors_or_other_hosts(open_page, address, name):
+    page = open_page(name)
+    assert page.locator("article h1").count() == 1
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert len(page.locator('meta[name="description"]').get_attribute("content")) > 40
+    assert page.locator('link[rel~="icon"]').count() == 1
+    assert page.problems == []
+    assert [url for url in page.requests if not url.startswith((address, "data:"))] == []
+    failed = page.evaluate("[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.src)")
+    assert failed == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_serious(open_page, name, scheme):
+    page = open_page(name, scheme=scheme)
+    assert page.locator("html").get_attribute("data-theme") == scheme
+    found = Axe().run(page).response["violations"]
+    serious = [
+        (v["id"], v["impact"], [node["html"][:120] for node in v["nodes"][:3]])
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_sticks_out_sideways_on_a_phone(open_page, name):
+    page = open_page(name, width=390)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_text_in_figures_is_at_least_nine_pixels_on_a_phone(open_page, name):
+    page = open_page(name, width=390)
+    sizes = page.evaluate(
+        """() => [...document.querySelectorAll('.pt-figure svg')].filter(svg => svg.getBoundingClientRect().width)
+            .flatMap(svg => [...svg.querySelectorAll('text')].map(text =>
+                parseFloat(getComputedStyle(text).fontSize) * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width))"""
+    )
+    assert all(size >= 9 for size in sizes), min(sizes)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("name", PAGES)
+def test_every_control_of_a_moving_figure_shows_its_own_named_frame(open_page, name, scripts):
+    page = open_page(name, scripts=scripts)
+    figures = page.locator("fieldset.pt-moving")
+    for i in range(figures.count()):
+        figure = figures.nth(i)
+        assert figure.locator("legend").inner_text().strip()
+        labels, frames = figure.locator("label"), figure.locator(".pt-frame")
+        assert labels.count() == frames.count() >= 2
+        seen = set()
+        for step in range(labels.count()):
+            if step:  # the first frame must be there before anyone touches it
+                labels.nth(step).click()
+            shown = [k for k in range(frames.count()) if frames.nth(k).is_visible()]
+            assert shown == [step]
+            svg = frames.nth(step).locator("svg")
+            assert svg.get_attribute("role") == "img" and len(svg.get_attribute("aria-label")) > 20
+            seen.add((svg.get_attribute("aria-label"), svg.inner_html().replace(f"-{step}-", "-")))
+        assert len(seen) == labels.count()
+
+
+def test_a_moving_figure_is_operated_by_arrow_keys(open_page):
+    page = open_page("book/index.html")
+    figure = page.locator("fieldset.pt-moving").first
+    figure.locator("input").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    frames = figure.locator(".pt-frame")
+    assert [k for k in range(frames.count()) if frames.nth(k).is_visible()] == [2]
+
+
+def test_the_first_page_offers_a_moving_figure_and_the_chapters():
+    text = (ROOT / "_build" / "html" / "book" / "index.html").read_text()
+    assert 'class="pt-moving"' in text and 'href="architecture_diagram.html"' in text
+
+
+def test_the_ledger_can_be_narrowed_and_its_links_always_open_their_row(open_page):
+    page = open_page("book/claims.html")
+    rows = page.locator(".pt-claim")
+    total = rows.count()
+    page.locator('select[data-filter="verdict"]').select_option("wrong")
+    shown = [row for row in rows.all() if row.is_visible()]
+    assert 0 < len(shown) < total
+    assert all(row.get_attribute("data-verdict") == "wrong" for row in shown)
+    assert f"{len(shown)} of {total}" in page.locator(".pt-filter output").inner_text()
+    hidden = next(row for row in rows.all() if not row.is_visible()).get_attribute("id")
+    page.evaluate(f"location.hash = '{hidden}'")
+    page.wait_for_function(f"!document.getElementById('{hidden}').hidden")
+
+
+def test_without_scripts_the_ledger_shows_every_row_and_no_dead_control(open_page):
+    page = open_page("book/claims.html", scripts=False)
+    assert all(row.is_visible() for row in page.locator(".pt-claim").all())
+    assert not page.locator(".pt-filter").is_visible()
+
+
+def test_our_own_script_stays_under_five_kilobytes(site):
+    ours = list((site / "_static").glob("papertrail*.js"))
+    assert [path.name for path in ours] == ["papertrail.js"]
+    assert ours[0].stat().st_size < 5_000
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_pages_own_content_is_light(site, name):
+    """Own content at most 150 KB compressed, each moving figure at most 30 KB."""
+    text = (site / name).read_text(encoding="utf-8")
+    assert len(gzip.compress(text.encode())) <= 150_000
+    for part in text.split('<fieldset class="pt-moving">')[1:]:
+        assert len(gzip.compress(part.split("</fieldset>")[0].encode())) <= 30_000

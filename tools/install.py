@@ -1,0 +1,53 @@
+"""Install one of the locked sets into the virtual environment that runs this file. Standard library only.
+
+    .venv/bin/python tools/install.py book|learn|test
+
+`learn` and `test` need torch, which has two locks: requirements/torch-cpu.lock (the CPU build, whose version is
+`2.13.0+cpu`) and requirements/torch.lock (the build on the package index, which on Linux brings its CUDA packages).
+The CPU build is taken where pip can see it: from a folder or an index named in pip's own configuration.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SETS = ("book", "learn", "test")
+
+
+def pip(*arguments: str) -> int:
+    """Run pip in this environment and return its exit status."""
+    return subprocess.call([sys.executable, "-m", "pip", *arguments], cwd=ROOT)
+
+
+def install(lock: str) -> int:
+    return pip("install", "--quiet", "--require-hashes", "--requirement", f"requirements/{lock}.lock")
+
+
+def install_torch() -> int:
+    lookup = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--no-deps", "--require-hashes",
+         "--requirement", "requirements/torch-cpu.lock"],
+        cwd=ROOT, capture_output=True, text=True)  # fmt: skip
+    lock = "torch-cpu" if lookup.returncode == 0 else "torch"
+    print(f"torch: installing from requirements/{lock}.lock", flush=True)
+    return install(lock)
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1 or arguments[0] not in SETS:
+        print(f"install.py: expected one of {', '.join(SETS)}, got {' '.join(arguments) or 'nothing'}", file=sys.stderr)
+        return 2
+    if sys.prefix == sys.base_prefix:
+        print("install.py: refusing to install outside a virtual environment (run it as .venv/bin/python)", file=sys.stderr)
+        return 2
+    name = arguments[0]
+    steps = [lambda: install(name)]
+    if name != "book":
+        steps.insert(0, install_torch)
+    steps.append(lambda: pip("install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", "."))
+    return next((status for status in (step() for step in steps) if status), 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
