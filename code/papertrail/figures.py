@@ -134,6 +134,29 @@ def show(fig: Figure, alt: str) -> None:
     display(bundle, raw=True, metadata={"papertrail": {"alt": alt}})
 
 
+def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Display a small table as real table cells, with aligned text beside it for terminals and for nbval.
+
+    Raises:
+        ValueError: a row's length differs from the header's.
+    """
+    from IPython.display import display
+
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"rows: {row!r} has {len(row)} cells, but the header has {len(header)}")
+    widths = [max(len(line[i]) for line in (header, *rows)) for i in range(len(header))]
+    plain = "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in (header, *rows)
+    )
+    cells = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)
+    body = "".join(f"<tr>{''.join(f'<td>{html.escape(c)}</td>' for c in row)}</tr>\n" for row in rows)
+    table = f'<table class="table pt-table"><thead><tr>{cells}</tr></thead>\n<tbody>{body}</tbody></table>'
+    face = f'<div class="pt-scroll" tabindex="0" role="region" aria-label="{html.escape(header[0])} table">{table}</div>'
+    display({"text/html": face, "text/plain": plain}, raw=True)
+
+
 Drawing = tuple[Figure, str]  # a figure and its alternative text
 
 

@@ -77,7 +77,7 @@ class LedgerDirective(SphinxDirective):
         self.env.note_dependency(str(claims.book_folder() / "claims" / f"{self.arguments[0]}.yml"))
         self.env.note_dependency(str(claims.book_folder() / "claims" / "evidence.json"))
         if "short" in self.options:
-            return self.table(rows)
+            return self.summary(rows)
         return [node for row in rows for node in self.card(row)]
 
     def parse(self, text: str) -> list[nodes.Node]:
@@ -107,9 +107,8 @@ class LedgerDirective(SphinxDirective):
             nodes.raw("", opening, format="html"), *self.parse(text), nodes.raw("", "</article>", format="html"),
         ]  # fmt: skip
 
-    def table(self, rows: list[claims.Claim]) -> list[nodes.Node]:
-        lines = ["| verdict | claim | what was found |", "|---|---|---|"]
-        lines += [f"| {{claim}}`{row.id}` | {row.claim} | {self.sentence(row)} |" for row in rows]
+    def summary(self, rows: list[claims.Claim]) -> list[nodes.Node]:
+        lines = [f"{{claim}}`{row.id}` {row.claim}\n: {self.sentence(row)}\n" for row in rows]
         return self.parse("\n".join(lines))
 
 
@@ -214,8 +213,22 @@ def keep_pages_offline(app: Sphinx, config: Config) -> None:
     config.mathjax_path = "mathjax/tex-chtml.js"
 
 
+def visit_citation(translator: Any, node: nodes.citation) -> None:
+    """docutils marks entries with a role that today's accessibility checks no longer accept inside a list."""
+    if not isinstance(node.previous_sibling(), nodes.citation):
+        translator.body.append('<div role="list" class="citation-list">\n')
+    translator.body.append(translator.starttag(node, "div", classes=[node.tagname], role="listitem"))
+
+
+def depart_citation(translator: Any, node: nodes.citation) -> None:
+    translator.body.append("</div>\n")
+    if not isinstance(node.next_node(descend=False, siblings=True), nodes.citation):
+        translator.body.append("</div>\n")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(claim_reference)
+    app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     app.add_role("claim", ClaimRole())
     app.add_directive("ledger", LedgerDirective)
     app.add_directive("ledger-filter", LedgerFilterDirective)

@@ -38,9 +38,9 @@ def open_page(chromium, address):
     """Open a page of the book; the page carries `.requests` (addresses) and `.problems` (console and script errors)."""
     contexts = []
 
-    def open_(name, *, width=1280, scheme="light", scripts=True, **options):
+    def open_(name, *, width=1280, scheme="light", scripts=True, until="load"):
         context = chromium.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=scripts, **options
+            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=scripts
         )
         contexts.append(context)
         page = context.new_page()
@@ -48,7 +48,7 @@ def open_page(chromium, address):
         page.on("request", lambda request: page.requests.append(request.url))
         page.on("pageerror", lambda error: page.problems.append(str(error)))
         page.on("console", lambda message: page.problems.append(message.text) if message.type == "error" else None)
-        page.goto(f"{address}/{name}", wait_until="networkidle")
+        page.goto(f"{address}/{name}", wait_until=until)
         return page
 
     yield open_

@@ -15,7 +15,7 @@ PAGES = [f"{name}.html" for name in FILES]
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_stands_alone_without_errors_or_other_hosts(open_page, address, name):
-    page = open_page(name)
+    page = open_page(name, until="networkidle")
     assert page.locator("article h1").count() == 1
     assert page.locator("html").get_attribute("lang") == "en"
     assert len(page.locator('meta[name="description"]').get_attribute("content")) > 40

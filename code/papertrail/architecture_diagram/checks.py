@@ -1,13 +1,208 @@
-"""What the ledger calls for chapter 1."""
-from papertrail.architecture_diagram.drawings import diagram_of
-from papertrail.architecture_diagram.history import REVISIONS
+"""What the ledger calls for chapter 1. Each check computes its verdict from thresholds that it states."""
+
+from datetime import date
+
+import torch
+
+from papertrail.architecture_diagram import history
+from papertrail.architecture_diagram.accounting import audit_table_3, row_differences
+from papertrail.architecture_diagram.drawings import Diagram, diagram_of
+from papertrail.architecture_diagram.history import CODE_BASES, default_on
+from papertrail.architecture_diagram.measurements import (
+    count_norms,
+    measure_annotated_norm,
+    measure_order_difference,
+    measure_rms_by_depth,
+    measure_torch_agreement,
+    measure_torch_conventions,
+)
+from papertrail.architecture_diagram.schedule import SCHEDULES, noam_lr
 from papertrail.claims import Evidence
+
+PAPER_FORMULA = "norm(x + drop(f(x)))"  # Vaswani et al. 2017, section 3.1 with the dropout of section 5.4
+LINKED_COMMIT = "f5c9b17e"  # the one behind the article's words "official (updated) code implementation"
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}  # of the largest entry
+
+
+def _verdict(condition: bool, otherwise: str = "wrong") -> str:
+    return "holds" if condition else otherwise
+
+
+def _formulas(diagram: Diagram) -> set[str]:
+    return {trace.formula for trace in diagram.layer}
+
+
+def _is_published(diagram: Diagram) -> bool:
+    return _formulas(diagram) == {PAPER_FORMULA} and not diagram.final_norm
+
+
+def _equals_torch(norm_first: bool) -> bool:
+    """Whether our encoder and decoder layers equal torch's, values and gradients, in both precisions."""
+    return all(
+        max(row.forward, row.gradient) < tolerance
+        for dtype, tolerance in TOLERANCE.items()
+        for row in measure_torch_agreement(dtype).rows
+        if row.norm_first is norm_first
+    )
 
 
 def first_code_agreed() -> Evidence:
     """Trace the first commit's rule and compare it with the published formula."""
-    first = REVISIONS[0]
+    first = history.REVISIONS[0]
     traced = diagram_of(first.preprocess, first.postprocess)
-    formula = traced.layer[0].formula
-    agrees = formula == "norm(x + drop(f(x)))" and not traced.final_norm
-    return Evidence({"commit": first.commits[-1], "formula": formula}, "holds" if agrees else "wrong")
+    numbers = {"commit": first.commits[-1], "formula": " and ".join(sorted(_formulas(traced)))}
+    return Evidence(numbers, _verdict(_is_published(traced)))
+
+
+def default_moved_in_2017() -> Evidence:
+    """Find the first dated default that no longer traces to the published formula."""
+    defaults = [revision for revision in history.REVISIONS if revision.is_default]
+    moved = next((r for r in defaults if not _is_published(diagram_of(r.preprocess, r.postprocess))), None)
+    if moved is None:
+        return Evidence({"day": "never", "commit": "none", "release": "none", "days": 0, "formula": "none"}, "wrong")
+    days = (moved.date - defaults[0].date).days
+    numbers = {
+        "day": f"{moved.date.day} {moved.date:%B %Y}",
+        "commit": moved.commits[-1],
+        "release": moved.release,
+        "days": days,
+        "formula": diagram_of(moved.preprocess, moved.postprocess).layer[0].formula,
+    }
+    return Evidence(numbers, _verdict(moved.date.year == 2017))
+
+
+def linked_commit_moved_the_default() -> Evidence:
+    """Whether `transformer_base` changed its order at the commit that the article links."""
+    linked = [r for r in history.REVISIONS if LINKED_COMMIT in r.commits]
+    default = next(r for r in linked if r.is_default)
+    option = next((r for r in linked if not r.is_default), default)
+    moved = not _is_published(diagram_of(default.preprocess, default.postprocess))
+    numbers = {"commit": LINKED_COMMIT, "default": str(default.rule), "option": option.configuration}
+    return Evidence(numbers, _verdict(moved))
+
+
+def figure_sums_up_the_model() -> Evidence:
+    """A layer built from the figure and the text equals torch's Post-LN layer, so the figure leaves little open."""
+    return Evidence({"tolerance": f"{TOLERANCE[torch.float64]:.0e}"}, _verdict(_equals_torch(norm_first=False)))
+
+
+def figure_norms_the_main_path() -> Evidence:
+    """In the traced published rule, each sub-layer's norm is on the main path and none is in a branch."""
+    traces = diagram_of("none", "dan").layer
+    on_path = [trace.norms_on_the_main_path for trace in traces]
+    inside = [trace.branch.count("norm") for trace in traces]
+    between = all(n == 1 for n in on_path) and not any(inside)
+    return Evidence({"sublayers": len(traces), "on_path": sum(on_path), "inside": sum(inside)}, _verdict(between))
+
+
+def updated_code_differs_from_the_figure() -> Evidence:
+    """The last default on record traces to another formula, and equals torch's Pre-LN layer."""
+    rule = default_on(date(2023, 5, 24))
+    diagram = diagram_of(rule.preprocess, rule.postprocess)
+    differs = not _is_published(diagram) and _equals_torch(norm_first=True)
+    return Evidence({"rule": str(rule), "formula": diagram.layer[0].formula}, _verdict(differs))
+
+
+def difference_is_slight() -> Evidence:
+    """The same weights through both orders. Slight would be under 10 % of the output's length; over 50 % it is not."""
+    ends = [row[-1] for row in measure_order_difference().with_final_norm]
+    counts = {str(count.rule): count.found for count in count_norms()}
+    numbers = {
+        "low": round(100 * min(ends)), "high": round(100 * max(ends)), "seeds": len(ends),
+        "norms_before": counts["none/an"], "norms_after": counts["n/a"],
+    }  # fmt: skip
+    verdict = "holds" if max(ends) < 0.1 else "imprecise" if min(ends) > 0.5 else "holds-at-small-scale"
+    return Evidence(numbers, verdict)
+
+
+def drawn_variant_is_post_ln() -> Evidence:
+    """Xiong et al.'s Post-LN: the norm follows the addition; also what torch calls norm_first=False."""
+    traces = diagram_of("none", "dan").layer
+    after = all(trace.trunk == ("norm",) and "norm" not in trace.branch for trace in traces)
+    return Evidence({"formula": traces[0].formula}, _verdict(after and _equals_torch(norm_first=False)))
+
+
+def figure_is_wrong() -> Evidence:
+    """The figure is wrong if it contradicts the paper's own text or the code published with it."""
+    first = history.REVISIONS[0]
+    drawn = diagram_of("none", "dan")
+    contradicts_text = not _is_published(drawn)
+    contradicts_code = diagram_of(first.preprocess, first.postprocess) != drawn
+    moved = default_moved_in_2017().numbers
+    numbers = {"first": f"{first.date.day} {first.date:%B %Y}", "moved": moved["day"], "days": moved["days"]}
+    return Evidence(numbers, _verdict(contradicts_text or contradicts_code))
+
+
+def annotated_code_is_pre_ln() -> Evidence:
+    """The Annotated Transformer's sub-layer and norm, against the formula that it quotes."""
+    base = next(base for base in CODE_BASES if base.name == "The Annotated Transformer")
+    formula = diagram_of(base.preprocess, base.postprocess).layer[0].formula
+    norm = measure_annotated_norm()
+    numbers = {
+        "formula": formula, "low": round(100 * min(norm.encoder_difference)), "seeds": norm.seeds,
+        "high": round(100 * max(norm.encoder_difference)), "ratio": f"{norm.expected_ratio:.5f}",
+    }  # fmt: skip
+    differs = formula != PAPER_FORMULA and min(norm.encoder_difference) > 0.5 and norm.ratio_error < 1e-5
+    return Evidence(numbers, _verdict(differs))
+
+
+def pre_ln_needs_a_final_norm() -> Evidence:
+    """Without one the mean square grows with depth, inside Lemma 2's band; with one it is 1. Post-LN stays at 1."""
+    result = measure_rms_by_depth()
+    ends = [row[-1] ** 2 for row in result.pre_ln]
+    flat = max(abs(row[-1] ** 2 - 1) for row in (*result.post_ln, *result.pre_ln_final_norm))
+    mean = sum(ends) / len(ends)
+    grows = result.lower_bound[-1] < mean < result.upper_bound[-1] and min(ends) > 10 and flat < 0.01
+    numbers = {
+        "layers": len(result.lower_bound) - 1, "low": round(min(ends)), "high": round(max(ends)),
+        "lower": round(result.lower_bound[-1]), "upper": round(result.upper_bound[-1]), "seeds": result.seeds,
+    }  # fmt: skip
+    return Evidence(numbers, _verdict(grows))
+
+
+def torch_adds_a_norm_the_paper_lacks() -> Evidence:
+    """nn.Transformer's norms against the published model's, and when the extra ones matter."""
+    result = measure_torch_conventions()
+    at_start, moved = result.extra_norm_difference[0], result.extra_norm_difference[result.spreads.index(0.1)]
+    extra = result.norms_in_torch_transformer - result.norms_in_published_model
+    numbers = {
+        "torch": result.norms_in_torch_transformer, "paper": result.norms_in_published_model,
+        "bound": "0.001%", "moved": round(100 * moved), "spread": 0.1, "seeds": result.seeds,
+    }  # fmt: skip
+    return Evidence(numbers, _verdict(extra == 2 and at_start < 1e-5 and moved > 0.05))
+
+
+def torch_leaves_pre_ln_unnormalized() -> Evidence:
+    """nn.TransformerEncoder(norm_first=True) without `norm`: the output's RMS by depth."""
+    result = measure_torch_conventions()
+    without, fixed = result.rms_without_norm, result.rms_with_norm
+    rises = all(later > 1.2 * earlier for earlier, later in zip(without, without[1:], strict=False))
+    numbers = {
+        "shallow": result.depths[0], "deep": result.depths[-1], "seeds": result.seeds,
+        "low": f"{without[0]:.1f}", "high": f"{without[-1]:.1f}",
+    }  # fmt: skip
+    return Evidence(numbers, _verdict(rises and all(abs(rms - 1) < 0.01 for rms in fixed)))
+
+
+def one_vocabulary_explains_table_3() -> Evidence:
+    """Whether some vocabulary size reproduces every printed parameter count, and whether differences fit."""
+    audit = audit_table_3()
+    differences = row_differences()
+    numbers = {
+        "base_low": f"{audit.base_sized.start:,}", "base_high": f"{audit.base_sized.stop - 1:,}",
+        "big_low": f"{audit.big.start:,}", "big_high": f"{audit.big.stop - 1:,}",
+        "fitting": sum(d.within_rounding for d in differences), "pairs": len(differences),
+    }  # fmt: skip
+    return Evidence(numbers, _verdict(audit.agree))
+
+
+def schedule_peaks_at_warmup() -> Evidence:
+    """The learning rate's largest value over 100,000 steps, and tensor2tensor's later one beside it."""
+    rates = [noam_lr(step, 512) for step in range(1, 100_001)]
+    peak = max(range(len(rates)), key=rates.__getitem__) + 1
+    later = SCHEDULES[1]
+    numbers = {
+        "peak": f"{rates[peak - 1]:.2e}", "step": f"{peak:,}",
+        "later": f"{later.rate(later.warmup):.2e}", "later_step": f"{later.warmup:,}",
+    }  # fmt: skip
+    return Evidence(numbers, _verdict(peak == 4000))

@@ -1,12 +1,18 @@
 """Figures of chapter 1. Diagrams are drawn from traces of running modules, curves from `measure_*` results."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyBboxPatch
 
 from papertrail import figures as look
-from papertrail.architecture_diagram.history import REVISIONS, Revision
+from papertrail.architecture_diagram.accounting import BASE, BIG, TABLE_3, audit_table_3, count_parameters, vocabulary_range
+from papertrail.architecture_diagram.history import CODE_BASES, REVISIONS, Revision
+from papertrail.architecture_diagram.measurements import OrderDifference, RmsByDepth, TorchAgreement, TorchConventions
+from papertrail.architecture_diagram.schedule import SCHEDULES
+from papertrail.architecture_diagram.sublayer import Rule
 from papertrail.architecture_diagram.trace import Trace, trace_layer
 from papertrail.architecture_diagram.transformer import Encoder
 from papertrail.figures import Drawing
@@ -104,21 +110,29 @@ def _blank(height: float) -> tuple:
 def draw_revision(revision: Revision) -> Drawing:
     """Figure 1 as published beside the code of one date, both traced; what differs is said in words."""
     published, code = diagram_of("none", "dan"), diagram_of(revision.preprocess, revision.postprocess)
-    height = 372.0
+    same = published == code
+    height = 392.0
     fig, ax = _blank(height)
     release = f", first in {revision.release}" if revision.release else ""
     day = f"{revision.date.day} {revision.date:%B %Y}"
-    ax.text(10, height - 16, f"{day}: commit {revision.commits[-1]}{release}", color=look.INK, weight="bold")
-    ax.text(10, height - 33, f"{revision.configuration}: rule {revision.rule}", color=look.INK)
-    ax.text(10, height - 50, f"{revision.rule.name}: x becomes {revision.rule.formula}", color=look.INK)
+    verdict = "The code is Figure 1." if same else "The code is no longer Figure 1."
+    if not revision.is_default:
+        verdict = "On request, and not by default: another order."
+    lines = [
+        (f"{day}: commit {revision.commits[-1]}{release}", look.INK, "bold"),
+        (f"{revision.configuration}, rule {revision.rule} ({revision.rule.name})", look.INK, "normal"),
+        (f"x becomes {code.layer[0].formula}", look.INK, "normal"),
+        (verdict, look.GREEN if same else look.ORANGE, "bold"),
+    ]
+    for i, (text, color, weight) in enumerate(lines):
+        ax.text(10, height - 18 - 17 * i, text, color=color, weight=weight)
     for i, (title, diagram) in enumerate((("The paper's Figure 1", published), ("The code that day", code))):
-        ax.text(10 + i * COLUMN, height - 74, title, color=look.INK, weight="bold")
+        ax.text(10 + i * COLUMN, height - 96, title, color=look.INK, weight="bold")
         draw_stack(ax, diagram, i * COLUMN, 8.0)
-    _line(ax, (COLUMN, 8), (COLUMN, height - 66), color=look.GRID)
-    same = published == code
+    _line(ax, (COLUMN, 8), (COLUMN, height - 86), color=look.GRID)
     alt = (
-        f"{day}, {revision.configuration} at commit {revision.commits[-1]}, rule {revision.rule}. The code "
-        f"{'agrees with' if same else 'differs from'} Figure 1. Figure 1: {published.words}. Code: {code.words}."
+        f"{day}, {revision.configuration} at commit {revision.commits[-1]}, rule {revision.rule}. {verdict} "
+        f"Figure 1: {published.words}. Code: {code.words}."
     )
     return fig, alt
 
@@ -130,3 +144,178 @@ def timeline_frames() -> list[tuple[str, Revision]]:
         label = f"{revision.date.day} {revision.date:%b %Y}"
         frames.append((label if revision.is_default else f"{label}, opt-in", revision))
     return frames
+
+
+def draw_rule(rule: Rule) -> Drawing:
+    """One rule of the two-string language: its formula and its diagram, both from the trace."""
+    diagram = diagram_of(rule.preprocess, rule.postprocess)
+    height = 436.0
+    fig, ax = _blank(height)
+    ax.text(10, height - 18, f"{rule}: {rule.name}", color=look.INK, weight="bold")
+    ax.text(10, height - 35, f"x becomes {diagram.layer[0].formula}", color=look.INK)
+    on_path = diagram.layer[0].norms_on_the_main_path
+    says = "passes a norm in every sub-layer" if on_path else "is never normalized between layers"
+    ax.text(10, height - 52, f"The main path {says}.", color=look.ORANGE if on_path else look.GREEN, weight="bold")
+    draw_stack(ax, diagram, 60.0, 8.0)
+    return fig, f"Rule {rule}, {rule.name}: x becomes {diagram.layer[0].formula}. {diagram.words}."
+
+
+def rule_frames() -> list[tuple[str, Rule]]:
+    """The six rules of the language that have a name."""
+    strings = (("none", "dan"), ("n", "da"), ("none", "dna"), ("n", "dna"), ("n", "dan"), ("none", "da"))
+    return [(str(rule), rule) for rule in (Rule(*pair) for pair in strings)]
+
+
+def _band(ax: Axes, xs: Sequence[float], rows: Sequence[Sequence[float]], color: str) -> list[float]:
+    """Median over seeds as a line, the range over seeds as a band; returns the median."""
+    columns = list(zip(*rows, strict=True))
+    middle = [median(column) for column in columns]
+    ax.fill_between(xs, [min(c) for c in columns], [max(c) for c in columns], color=color, alpha=0.2, linewidth=0)
+    ax.plot(xs, middle, color=color)
+    return middle
+
+
+def draw_order_difference(result: OrderDifference) -> Drawing:
+    """How far the two orders drift apart on the same weights, sub-layer by sub-layer."""
+    fig, ax = look.new_figure(3.1)
+    xs = list(range(1, len(result.with_final_norm[0]) + 1))
+    raw = _band(ax, xs, result.without_final_norm, look.ORANGE)
+    fair = _band(ax, xs, result.with_final_norm, look.BLUE)
+    ax.text(xs[-5], raw[-5] + 0.22, "without a final norm", color=look.ORANGE, ha="right")
+    ax.text(xs[-4], fair[-4] - 0.34, "with the final norm", color=look.BLUE, ha="left")
+    ax.set_title(f"Same weights, other order: {100 * fair[-1]:.0f}% apart at the end")
+    ax.set_xlabel(f"sub-layer (6 encoder layers, {result.seeds} seeds)")
+    ax.set_ylabel("distance / length")
+    ax.set_ylim(0, None)
+    ax.set_xticks(xs[1::2])
+    alt = (
+        f"Relative distance between Pre-LN and Post-LN states on the same weights, {result.seeds} seeds. With a final "
+        f"norm it is zero after the first sub-layer and {fair[-1]:.2f} after the twelfth; without one it reaches {raw[-1]:.1f}."
+    )
+    return fig, alt
+
+
+def draw_rms_by_depth(result: RmsByDepth) -> Drawing:
+    """Mean square of the hidden state by depth: a line for Pre-LN, one for Post-LN."""
+    fig, ax = look.new_figure(3.3)
+    layers = list(range(len(result.lower_bound)))
+    squares = [[value**2 for value in row] for row in result.pre_ln]
+    flat = [[value**2 for value in row] for row in result.post_ln]
+    ax.fill_between(layers, result.lower_bound, result.upper_bound, color=look.PALE_ORANGE, linewidth=0)
+    grown = _band(ax, layers, squares, look.ORANGE)
+    level = _band(ax, layers, flat, look.BLUE)
+    half = len(layers) // 2
+    ax.text(1, 0.8 * result.upper_bound[-1], "shaded: Lemma 2,\n1 + l/2 to 1 + 3l/2", color=look.INK)
+    ax.text(half + 8, grown[half] + 2, "Pre-LN, no final norm", color=look.ORANGE)
+    ax.text(layers[-1], level[-1] + 2.5, "Post-LN", color=look.BLUE, ha="right")
+    ax.set_title(f"Unnormalized, the Pre-LN stream grows to {grown[-1]:.0f}")
+    ax.set_xlabel(f"layer l (width 256, {result.seeds} seeds)")
+    ax.set_ylabel("mean square")
+    ax.set_ylim(0, None)
+    alt = (
+        f"Mean square of the hidden state by layer at initialization, {result.seeds} seeds. Post-LN stays at 1. Pre-LN "
+        f"grows in a straight line to {grown[-1]:.0f} after {layers[-1]} layers, inside the band of Xiong et al., Lemma 2."
+    )
+    return fig, alt
+
+
+def draw_schedules() -> Drawing:
+    """The paper's learning rate and the one of the later default."""
+    fig, ax = look.new_figure(2.9)
+    steps = [1, *range(100, 30001, 100)]
+    paper, later = SCHEDULES[0], SCHEDULES[1]
+    for schedule, color in ((paper, look.BLUE), (later, look.ORANGE)):
+        ax.plot(steps, [1e4 * schedule.rate(step) for step in steps], color=color)
+    peaks = [1e4 * schedule.rate(schedule.warmup) for schedule in (paper, later)]
+    ax.text(later.warmup + 900, peaks[1] + 0.15, f"v2, v3: {peaks[1]:.2f} at step 8,000", color=look.ORANGE)
+    ax.text(13500, 4.5, f"paper, v1: {peaks[0]:.2f} at step 4,000", color=look.BLUE)
+    ax.set_title("The move to Pre-LN brought a higher learning rate")
+    ax.set_xlabel("training step")
+    ax.set_ylabel("rate, in 1e-4")
+    ax.set_ylim(0, 11.5)
+    ax.set_xticks([0, 4000, 8000, 16000, 24000], ["0", "4,000", "8,000", "16,000", "24,000"])
+    alt = (
+        f"Learning rate by step for width 512. The paper's schedule peaks at {peaks[0]:.2f}e-4 at step 4,000; the later "
+        f"default of tensor2tensor peaks at {peaks[1]:.2f}e-4 at step 8,000. Both then fall as one over the square root."
+    )
+    return fig, alt
+
+
+def draw_table_3() -> Drawing:
+    """Which vocabulary sizes each printed parameter count of Table 3 allows."""
+    fig, ax = look.new_figure(3.7)
+    audit = audit_table_3()
+    ax.axvspan(audit.base_sized.start / 1e3, (audit.base_sized.stop - 1) / 1e3, color=look.PALE_GREEN, linewidth=0)
+    ax.axvline(37, color=look.MUTED, linestyle="--", linewidth=1.2)
+    for i, row in enumerate(reversed(TABLE_3)):
+        allowed = vocabulary_range(row)
+        color = look.ORANGE if row is BIG else look.BLUE
+        ax.plot([allowed.start / 1e3, (allowed.stop - 1) / 1e3], [i, i], color=color, linewidth=4)
+    ax.set_yticks(range(len(TABLE_3)), [f"{row.name}: {row.printed_millions}M" for row in reversed(TABLE_3)])
+    ax.text(36.9, 10.9, "37,000", color=look.MUTED, ha="right", va="center_baseline")
+    ax.set_title("No vocabulary fits every printed count")
+    ax.set_xlabel("vocabulary V, in thousands of rows")
+    ax.set_ylim(-0.6, 11.4)
+    ax.grid(axis="y", visible=False)
+    alt = (
+        f"Range of vocabulary sizes allowed by each parameter count in Table 3. The ten base-size rows share "
+        f"{audit.base_sized.start:,} to {audit.base_sized.stop - 1:,}; the big row allows {audit.big.start:,} to "
+        f"{audit.big.stop - 1:,}, which does not overlap. The paper's text says about 37,000, which fits neither."
+    )
+    return fig, alt
+
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # header, rows
+
+
+def table_of_agreement(results: Sequence[tuple[str, float, TorchAgreement]]) -> Table:
+    """Our layers against torch's: one row for each layer and order, one column for each precision."""
+    header = ["torch layer", "norm_first", "our rule"]
+    header += [f"{name}: within {tolerance:g}?" for name, tolerance, _ in results]
+    rows = []
+    for i, first in enumerate(results[0][2].rows):
+        row = [first.layer, str(first.norm_first), "n/da" if first.norm_first else "none/dan"]
+        for _, tolerance, result in results:
+            worst = max(result.rows[i].forward, result.rows[i].gradient)
+            row.append("yes" if worst < tolerance else f"no, {worst:.1e}")
+        rows.append(row)
+    return header, rows
+
+
+def table_of_code_bases() -> Table:
+    """What each code base builds, under which setting."""
+    rows = [
+        (base.name, base.setting, "yes" if base.is_default else "no", base.rule.name, "yes" if base.final_norm else "no")
+        for base in CODE_BASES
+    ]
+    return ("code base", "setting", "default?", "order", "final norm?"), rows
+
+
+def table_of_output_sizes(result: TorchConventions) -> Table:
+    """Output size of torch's Pre-LN encoder by depth, without and with a final norm."""
+    columns = zip(result.depths, result.rms_without_norm, result.rms_with_norm, strict=True)
+    return ("layers", "size without norm=", "size with it"), [
+        (str(depth), f"{bare:.1f}", f"{fixed:.1f}") for depth, bare, fixed in columns
+    ]
+
+
+def table_of_extra_norms(result: TorchConventions) -> Table:
+    """How much nn.Transformer's two extra norms change its output as gains and biases move."""
+    columns = zip(result.spreads, result.extra_norm_difference, strict=True)
+    return ("gains and biases moved by", "change of the output"), [
+        (f"{spread:g}", "under 0.001 %" if change < 1e-5 else f"{100 * change:.0f} %") for spread, change in columns
+    ]
+
+
+def table_of_vocabularies() -> Table:
+    """Printed parameter counts of base and big, beside the count at a vocabulary of 37,000."""
+    audit = audit_table_3()
+    asked = {BASE.name: "(all ten) " + _span(audit.base_sized), BIG.name: _span(audit.big)}
+    return ("model", "printed", "with V = 37,000", "V that fits"), [
+        (row.name, f"{row.printed_millions}M", f"{count_parameters(row, 37_000).total / 1e6:.2f}M", asked[row.name])
+        for row in (BASE, BIG)
+    ]
+
+
+def _span(numbers: range) -> str:
+    return f"{numbers.start:,} to {numbers.stop - 1:,}"

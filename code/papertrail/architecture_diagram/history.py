@@ -56,7 +56,7 @@ REVISIONS = (
     Revision(
         date(2017, 10, 16), ("d5bdfcc8",), "v1.2.5", "transformer_base", "n", "da", 8000,
         "Pre-LN becomes the default: the old set is kept as transformer_base_v1, and transformer_base now "
-        "returns v2, with dropout inside attention and feed-forward too, and twice the warm-up and learning rate.",
+        "returns v2, with dropout inside attention and feed-forward, twice the warm-up, twice the rate.",
     ),
     Revision(
         date(2018, 2, 1), ("1cd3f252",), None, "transformer_base", "n", "da", 8000,
@@ -125,8 +125,8 @@ CODE_BASES = (
     ),
     CodeBase(
         "The Annotated Transformer", "debc9fd7", "SublayerConnection", True, "n", "da", True,
-        "The text quotes the paper's LayerNorm(x + Sublayer(x)); the class puts the norm first, for simplicity; "
-        "its norm divides by (unbiased standard deviation + eps), which goes unremarked.",
+        "The text quotes the paper's LayerNorm(x + Sublayer(x)); the class puts the norm first, for "
+        "simplicity; its norm divides by (unbiased standard deviation + eps), which goes unremarked.",
     ),
     CodeBase(
         "fairseq", "0.12.2", "normalize_before=False", True, "none", "dan", False,

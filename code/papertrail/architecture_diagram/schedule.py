@@ -35,8 +35,8 @@ class Schedule:
         return self.factor * noam_lr(step, d_model, self.warmup)
 
 
-# tensor2tensor's own constants are not rates: v1 says 0.1, v2 0.2 and v3 2.0 for a factor of 1, 2 and 2 here. v3's
-# comment calls its 2.0 equivalent to v2's 0.2; that v1's 0.1 is then the paper's formula is a deduction.
+# tensor2tensor's own constants are not rates: v1 says 0.1, v2 0.2 and v3 2.0 for a factor of 1, 2 and 2 here.
+# v3's comment calls its 2.0 equivalent to v2's 0.2; that v1's 0.1 is then the paper's formula is a deduction.
 SCHEDULES = (
     Schedule("transformer_base_v1", factor=1.0, warmup=4000),  # June 2017, and the paper
     Schedule("transformer_base_v2", factor=2.0, warmup=8000),  # commit d5bdfcc8, October 2017
