@@ -1,7 +1,7 @@
 """Notebook checks: which stored outputs nbval compares.
 
-Text is compared in full. Figures are not compared byte for byte, because drawing differs between machines in the last
-digits of coordinates; the data behind each figure is printed rounded, or tested in tests/.
+Text is compared in full. Figures are not compared byte for byte, because drawing differs between machines in
+the last digits of coordinates; the data behind each figure is printed rounded, or tested in tests/.
 """
 
 FIGURE = r'(?s)<(figure|fieldset) class="pt-(figure|moving)".*?</\1>'

@@ -1,6 +1,7 @@
-"""Build the site into _build/html with warnings as errors (`make book`), from the committed, executed notebooks.
+"""Build the site into _build/html with warnings as errors (`make book`), from the committed, executed
+notebooks.
 
-    .venv/bin/python tools/build.py [--cold]      --cold deletes the old build first
+.venv/bin/python tools/build.py [--cold]      --cold deletes the old build first
 """
 
 import os
@@ -16,8 +17,18 @@ OUTPUT = ROOT / "_build"
 def build(cold: bool) -> int:
     if cold:
         shutil.rmtree(OUTPUT, ignore_errors=True)
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", str(ROOT), "-W", "-n", "--keep-going", "--quiet"]
-    return subprocess.call([str(part) for part in command], cwd=ROOT, env=os.environ | {"PAPERTRAIL_BOOK": str(ROOT / "book")})
+    command = [
+        Path(sys.executable).with_name("jupyter-book"),
+        "build",
+        str(ROOT),
+        "-W",
+        "-n",
+        "--keep-going",
+        "--quiet",
+    ]
+    return subprocess.call(
+        [str(part) for part in command], cwd=ROOT, env=os.environ | {"PAPERTRAIL_BOOK": str(ROOT / "book")}
+    )
 
 
 def main(arguments: list[str]) -> int:

@@ -1,4 +1,5 @@
-"""Re-run notebooks in place, on purpose, and store them so that an unchanged notebook leaves no difference in git.
+"""Re-run notebooks in place, on purpose, and store them so that an unchanged notebook leaves no difference in
+git.
 
     .venv/bin/python tools/execute.py [book/NAME.ipynb ...]      (default: every notebook of the book)
 
@@ -42,7 +43,9 @@ def normalize(notebook: NotebookNode) -> None:
         alt = None
         for output in cell.outputs:
             if output.output_type == "stream" and output.name == "stderr":
-                raise ValueError(f"a cell writes to stderr: {output.text.strip()[:200]!r}\nin:\n{cell.source}")
+                raise ValueError(
+                    f"a cell writes to stderr: {output.text.strip()[:200]!r}\nin:\n{cell.source}"
+                )
             output.get("data", {}).pop(WIDGET, None)
             alt = output.get("metadata", {}).get("papertrail", {}).get("alt", alt)
         if alt:

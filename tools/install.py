@@ -2,8 +2,9 @@
 
     .venv/bin/python tools/install.py book|learn|test
 
-`learn` and `test` need torch, which has two locks: requirements/torch-cpu.lock (the CPU build, whose version is
-`2.13.0+cpu`) and requirements/torch.lock (the build on the package index, which on Linux brings its CUDA packages).
+`learn` and `test` need torch, which has two locks: requirements/torch-cpu.lock (the CPU build, whose version
+is `2.13.0+cpu`) and requirements/torch.lock (the build on the package index, which on Linux brings its CUDA
+packages).
 The CPU build is taken where pip can see it: from a folder or an index named in pip's own configuration.
 """
 
@@ -36,10 +37,16 @@ def install_torch() -> int:
 
 def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in SETS:
-        print(f"install.py: expected one of {', '.join(SETS)}, got {' '.join(arguments) or 'nothing'}", file=sys.stderr)
+        print(
+            f"install.py: expected one of {', '.join(SETS)}, got {' '.join(arguments) or 'nothing'}",
+            file=sys.stderr,
+        )
         return 2
     if sys.prefix == sys.base_prefix:
-        print("install.py: refusing to install outside a virtual environment (run it as .venv/bin/python)", file=sys.stderr)
+        print(
+            "install.py: refusing to install outside a virtual environment (run it as .venv/bin/python)",
+            file=sys.stderr,
+        )
         return 2
     name = arguments[0]
     steps = [lambda: install(name)]

@@ -1,7 +1,8 @@
 """Resolve the direct pins into locks with hashes: requirements/*.lock (`make lock`).
 
-One resolution is made for everything (`test`), and the others are cut to fit it, so that no two locks disagree.
-torch stands apart, in two variants, because its CPU build has another version (`2.13.0+cpu`) and other dependencies.
+One resolution is made for everything (`test`), and the others are cut to fit it, so that no two locks
+disagree. torch stands apart, in two variants, because its CPU build has another version (`2.13.0+cpu`) and
+other dependencies.
 """
 
 import os
@@ -28,12 +29,15 @@ def resolve(requirements: list[str], name: str, *options: str) -> None:
         source, target = Path(folder, "source.in"), Path(folder, "out.lock")
         source.write_text("\n".join(requirements) + "\n")
         command = [sys.executable, "-m", "uv", "pip", "compile", source, "--output-file", target, "--quiet",
-                   "--generate-hashes", "--no-annotate", "--no-header", "--python-version", OLDEST, *options]  # fmt: skip
+                   "--generate-hashes", "--no-annotate", "--no-header",
+                   "--python-version", OLDEST, *options]  # fmt: skip
         subprocess.run([str(part) for part in command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         text = target.read_text()
         if "://" in text:
             raise SystemExit(f"lock.py: the resolution of {name} names an address; refusing to write it")
-        target.write_text(f"# Written by `make lock` from the pins in requirements*.txt. Do not edit.\n{text}")
+        target.write_text(
+            f"# Written by `make lock` from the pins in requirements*.txt. Do not edit.\n{text}"
+        )
         target.replace(LOCKS / f"{name}.lock")
     print(f"requirements/{name}.lock", flush=True)
 
@@ -49,7 +53,9 @@ def main() -> int:
     resolve([torch], "torch", *fitted)
     folder = os.environ.get("PIP_FIND_LINKS")
     if folder and any(re.match(r"torch-.*\+cpu-", wheel.name) for wheel in Path(folder).glob("torch-*.whl")):
-        resolve([f"{torch}+cpu"], "torch-cpu", "--find-links", folder, "--constraint", "requirements/test.lock")
+        resolve(
+            [f"{torch}+cpu"], "torch-cpu", "--find-links", folder, "--constraint", "requirements/test.lock"
+        )
     else:
         print("torch-cpu.lock kept: PIP_FIND_LINKS names no folder with torch's CPU wheel", flush=True)
     return 0

@@ -9,9 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
-from execute import BOOK, run
 from nbformat.v4 import new_code_cell
 from tqdm import tqdm
+
+from execute import BOOK, run
 
 PACKAGES = ("torch", "numpy", "matplotlib", "ipywidgets", "ipykernel", "jupyter-book", "nbval")
 PROBE = (

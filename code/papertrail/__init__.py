@@ -1,7 +1,7 @@
 """The Transformer Paper Trail: the modules behind the course's chapters.
 
-Importing this package before torch gives torch one passive thread, unless the environment already says otherwise:
-on two shared cores, spinning threads made small kernels 7 to 200 times slower.
+Importing this package before torch gives torch one passive thread, unless the environment already says
+otherwise: on two shared cores, spinning threads made small kernels 7 to 200 times slower.
 """
 
 import os

@@ -1,8 +1,9 @@
 """The ledger: every claim with its locator, its check and its verdict.
 
-Rows live in book/claims/<chapter>.yml; the numbers that a row's `says` line shows live in book/claims/evidence.json,
-which only `--record` writes. `python -m papertrail.claims [ID ...]` re-runs the checks, prints a table, and exits
-non-zero when a fresh verdict or a fresh sentence differs from the stored one.
+Rows live in book/claims/<chapter>.yml; the numbers that a row's `says` line shows live in
+book/claims/evidence.json, which only `--record` writes. `python -m papertrail.claims [ID ...]` re-runs the
+checks, prints a table, and exits non-zero when a fresh verdict or a fresh sentence differs from the stored
+one.
 """
 
 import argparse
@@ -57,7 +58,7 @@ class Claim:
     id: str
     chapter: str
     claim: str
-    article: tuple[int, ...]  # numbers of the article's claims that this row answers; empty for what the course adds
+    article: tuple[int, ...]  # the article's claims that this row answers; empty for what the course adds
     where: str | None  # the article's section; None for what the course adds
     sources: tuple[Source, ...]
     kind: str
@@ -82,7 +83,9 @@ def book_folder() -> Path:
     """
     folder = Path(os.environ.get("PAPERTRAIL_BOOK") or Path(__file__).resolve().parents[2] / "book")
     if not (folder / "claims").is_dir():
-        raise FileNotFoundError(f"no ledger at {folder}/claims; set PAPERTRAIL_BOOK to the course's book/ folder")
+        raise FileNotFoundError(
+            f"no ledger at {folder}/claims; set PAPERTRAIL_BOOK to the course's book/ folder"
+        )
     return folder
 
 
@@ -125,7 +128,9 @@ def _claim(path: Path, number: int, row: Any) -> Claim:
     need(set(row) <= FIELDS, "fields", f"unknown {sorted(set(row) - FIELDS)}; known: {sorted(FIELDS)}")
     for field in ("id", "claim", "kind", "verdict", "says"):
         need(isinstance(row.get(field), str) and bool(row[field].strip()), field, "missing or not text")
-    need(bool(re.fullmatch(r"[a-z][a-z0-9-]*", row["id"])), "id", "only lower-case letters, digits and hyphens")
+    need(
+        bool(re.fullmatch(r"[a-z][a-z0-9-]*", row["id"])), "id", "only lower-case letters, digits and hyphens"
+    )
     need(row["kind"] in KINDS, "kind", f"{row['kind']!r} given, allowed: {', '.join(KINDS)}")
     need(row["verdict"] in VERDICTS, "verdict", f"{row['verdict']!r} given, allowed: {', '.join(VERDICTS)}")
     article = row.get("article", [])
@@ -133,16 +138,32 @@ def _claim(path: Path, number: int, row: Any) -> Claim:
          f"{article!r} given, allowed: a list of numbers from 1 to 60")  # fmt: skip
     where = row.get("where")
     need(where is None or isinstance(where, str), "where", "expected text or null")
-    need(bool(article) == (where is not None), "where", "null exactly where `article` is empty (what the course adds)")
+    need(
+        bool(article) == (where is not None),
+        "where",
+        "null exactly where `article` is empty (what the course adds)",
+    )
     need(isinstance(row.get("sources"), list) and bool(row["sources"]), "sources", "missing or empty")
     for source in row["sources"]:
         need(isinstance(source, dict) and set(source) == {"key", "at", "read"}, "sources",
              f"{source!r} given; each needs exactly key, at and read")  # fmt: skip
-        need(isinstance(source["at"], str) and bool(source["at"].strip()), "sources", f"{source['key']} has no locator")
+        need(
+            isinstance(source["at"], str) and bool(source["at"].strip()),
+            "sources",
+            f"{source['key']} has no locator",
+        )
         need(source["read"] in READ, "sources", f"read: {source['read']!r} given, allowed: {', '.join(READ)}")
     check, unchecked = row.get("check"), row.get("unchecked")
-    need(bool(check) != bool(unchecked), "check", "give either `check: module:function` or the reason in `unchecked`")
-    need(check is None or bool(re.fullmatch(r"[\w.]+:\w+", check)), "check", f"{check!r} is not module:function")
+    need(
+        bool(check) != bool(unchecked),
+        "check",
+        "give either `check: module:function` or the reason in `unchecked`",
+    )
+    need(
+        check is None or bool(re.fullmatch(r"[\w.]+:\w+", check)),
+        "check",
+        f"{check!r} is not module:function",
+    )
     fields = [field for _, field, _, _ in string.Formatter().parse(row["says"]) if field is not None]
     need(check is not None or not fields, "says", f"shows numbers {fields} but no check provides them")
     return Claim(
@@ -204,14 +225,18 @@ def _record(outcomes: Iterable[Outcome], path: Path) -> None:
     """Write the numbers beside the rows: to a temporary file first, then renamed."""
     numbers = load_evidence(path.parent) | {o.claim.id: dict(o.evidence.numbers) for o in outcomes}
     known = {claim.id for claim in load(path.parent) if claim.check}
-    text = json.dumps({key: numbers[key] for key in sorted(numbers) if key in known}, indent=1, ensure_ascii=False)
+    text = json.dumps(
+        {key: numbers[key] for key in sorted(numbers) if key in known}, indent=1, ensure_ascii=False
+    )
     temporary = path.with_suffix(".tmp")
     temporary.write_text(text + "\n", encoding="utf-8")
     temporary.replace(path)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m papertrail.claims", description="Re-run the ledger's checks.")
+    parser = argparse.ArgumentParser(
+        prog="python -m papertrail.claims", description="Re-run the ledger's checks."
+    )
     parser.add_argument("ids", nargs="*", metavar="ID", help="rows to re-run (default: all)")
     parser.add_argument("--record", action="store_true", help="store the numbers that the checks give now")
     options = parser.parse_args(arguments)

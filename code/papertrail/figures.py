@@ -1,10 +1,11 @@
 """One look for all figures, and the moving figure that works with and without a kernel.
 
-Every figure leaves a cell as inline SVG whose colors are CSS variables with a light fallback, so that one picture
-serves light pages, dark pages and JupyterLab. Palette: Okabe & Ito's hues, darkened or lightened until text in them
-has a contrast of at least 4.5 to 1 on the card.
+Every figure leaves a cell as inline SVG whose colors are CSS variables with a light fallback, so that one
+picture serves light pages, dark pages and JupyterLab. Palette: Okabe & Ito's hues, darkened or lightened
+until text in them has a contrast of at least 4.5 to 1 on the card.
 """
 
+import hashlib
 import html
 import io
 import re
@@ -27,7 +28,9 @@ CSS_NAMES = {
     PURPLE: "purple", PALE_BLUE: "pale-blue", PALE_ORANGE: "pale-orange", PALE_GREEN: "pale-green",
 }  # fmt: skip
 
-WIDTH = 4.8  # inches; at 390 CSS pixels of screen this shrinks to about 0.77, so 9.5 pt text stays above 9 pixels
+WIDTH = (
+    4.8  # inches; at 390 CSS pixels of screen this shrinks to about 0.77, so 9.5 pt text stays above 9 pixels
+)
 MAX_FRAMES = 12
 FONT_POINTS = 9.5
 
@@ -76,8 +79,10 @@ def new_figure(height: float = 3.0, columns: int = 1, **options: Any) -> tuple[F
     return fig, fig.subplots(1, columns, **options)
 
 
-def to_svg(fig: Figure, alt: str, prefix: str = "f") -> str:
+def to_svg(fig: Figure, alt: str, prefix: str | None = None) -> str:
     """The figure as one inline `<svg>` element, named by `alt`, its ids starting with `prefix`.
+
+    Without a prefix one is made from `alt`, so that ids stay unique among the figures of a page.
 
     The bytes depend on the figure alone: no date, fixed hash salt, coordinates to a tenth of a point.
 
@@ -86,6 +91,7 @@ def to_svg(fig: Figure, alt: str, prefix: str = "f") -> str:
     """
     if not alt.strip():
         raise ValueError("alt: is empty; say in a sentence what the figure shows")
+    prefix = prefix or f"f{hashlib.sha256(alt.encode()).hexdigest()[:8]}"
     buffer = io.StringIO()
     fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     root = ElementTree.fromstring(buffer.getvalue())
@@ -153,7 +159,8 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     cells = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)
     body = "".join(f"<tr>{''.join(f'<td>{html.escape(c)}</td>' for c in row)}</tr>\n" for row in rows)
     table = f'<table class="table pt-table"><thead><tr>{cells}</tr></thead>\n<tbody>{body}</tbody></table>'
-    face = f'<div class="pt-scroll" tabindex="0" role="region" aria-label="{html.escape(header[0])} table">{table}</div>'
+    name = f"Table by {html.escape(header[0])}"
+    face = f'<div class="pt-scroll" tabindex="0" role="region" aria-label="{name}">{table}</div>'
     display({"text/html": face, "text/plain": plain}, raw=True)
 
 
@@ -165,8 +172,9 @@ def moving_figure(
 ) -> None:
     """Display one figure for each of a few settings, with a control that chooses among them.
 
-    With a kernel the control is an ipywidgets slider, and each move calls `draw` again. Without one (the rendered
-    site, scripts on or off) it is a native radio group over the same drawings, switched by style sheet alone.
+    With a kernel the control is an ipywidgets slider, and each move calls `draw` again. Without one (the
+    rendered site, scripts on or off) it is a native radio group over the same drawings, switched by style
+    sheet alone.
 
     Args:
         draw: gives the figure and its alternative text for one setting.
@@ -183,7 +191,9 @@ def moving_figure(
     face = moving_html(draw, frames, name=name, question=question)
     labels = [label for label, _ in frames]
     picture = ipywidgets.HTML()
-    slider = ipywidgets.SelectionSlider(options=labels, description="", layout={"width": "90%"}, continuous_update=False)
+    slider = ipywidgets.SelectionSlider(
+        options=labels, description="", layout={"width": "90%"}, continuous_update=False
+    )
 
     def move(change: dict[str, Any]) -> None:
         fig, alt = draw(dict(frames)[change["new"]])

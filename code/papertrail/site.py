@@ -1,4 +1,5 @@
-"""The Sphinx extension of the course's site: the ledger, its badges, the status table, and what keeps pages offline.
+"""The Sphinx extension of the course's site: the ledger, its badges, the status table, and what keeps pages
+offline.
 
 It needs no torch: pages are built from the committed notebooks and from the ledger's stored numbers.
 """
@@ -31,7 +32,11 @@ VERDICT_WORDS = {
     "wrong": "wrong",
     "not-checkable-here": "not checkable here",
 }
-READ_WORDS = {"full-text": "read in full text", "secondary": "read in a secondary source", "abstract": "abstract read"}
+READ_WORDS = {
+    "full-text": "read in full text",
+    "secondary": "read in a secondary source",
+    "abstract": "abstract read",
+}
 log = getLogger(__name__)
 
 
@@ -82,14 +87,18 @@ class LedgerDirective(SphinxDirective):
 
     def parse(self, text: str) -> list[nodes.Node]:
         box = nodes.container()
-        self.state.nested_parse(StringList(text.splitlines(), source=self.get_source_info()[0]), self.content_offset, box)
+        self.state.nested_parse(
+            StringList(text.splitlines(), source=self.get_source_info()[0]), self.content_offset, box
+        )
         return box.children
 
     def sentence(self, row: claims.Claim) -> str:
         return row.sentence(self.env.papertrail_evidence.get(row.id, {})) if row.check else row.says
 
     def card(self, row: claims.Claim) -> list[nodes.Node]:
-        attributes = f'id="{row.id}" data-verdict="{row.verdict}" data-kind="{row.kind}" data-chapter="{row.chapter}"'
+        attributes = (
+            f'id="{row.id}" data-verdict="{row.verdict}" data-kind="{row.kind}" data-chapter="{row.chapter}"'
+        )
         opening = (
             f'<article class="pt-claim" {attributes}><header>{badge(row.verdict)} '
             f'<a class="pt-permalink" href="#{row.id}" title="Permanent link to this row"><code>{row.id}</code></a>'
@@ -123,7 +132,9 @@ class LedgerFilterDirective(SphinxDirective):
         }
         selects = "".join(
             f'<label>{group.capitalize()} <select data-filter="{group}"><option value="">all</option>'
-            + "".join(f'<option value="{value}">{VERDICT_WORDS.get(value, value)}</option>' for value in values)
+            + "".join(
+                f'<option value="{value}">{VERDICT_WORDS.get(value, value)}</option>' for value in values
+            )
             + "</select></label>"
             for group, values in groups.items()
         )
@@ -157,11 +168,15 @@ class StatusDirective(SphinxDirective):
         status = json.loads(path.read_text(encoding="utf-8"))
         lines = ["| notebook | CPU time | slowest cell | peak memory |", "|---|---|---|---|"]
         lines += [
-            f"| `{n['notebook']}` | {n['cpu_seconds']:.1f} s | {n['slowest_cell_seconds']:.1f} s | {n['peak_mib']:.0f} MiB |"
+            f"| `{n['notebook']}` | {n['cpu_seconds']:.1f} s "
+            f"| {n['slowest_cell_seconds']:.1f} s | {n['peak_mib']:.0f} MiB |"
             for n in status["notebooks"]
         ]
         versions = ", ".join(f"{name} {version}" for name, version in status["versions"].items())
-        lines += ["", f"Measured on {status['date']} on {status['machine']}, by `make status`. Versions: {versions}."]
+        lines += [
+            "",
+            f"Measured on {status['date']} on {status['machine']}, by `make status`. Versions: {versions}.",
+        ]
         box = nodes.container()
         self.state.nested_parse(StringList(lines, source=str(path)), self.content_offset, box)
         return box.children
@@ -177,7 +192,9 @@ def repository_address(root: Path) -> str | None:
     remote = os.environ.get("PAPERTRAIL_REPO") or subprocess.run(
         ["git", "-C", str(root), "remote", "get-url", "origin"], capture_output=True, text=True
     ).stdout.strip()  # fmt: skip
-    match = re.fullmatch(r"(?:https://|git@|ssh://git@)([\w.-]+\.\w+)[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?", remote)
+    match = re.fullmatch(
+        r"(?:https://|git@|ssh://git@)([\w.-]+\.\w+)[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?", remote
+    )
     return f"https://{match[1]}/{match[2]}" if match else None
 
 
@@ -198,10 +215,15 @@ def keep_pages_offline(app: Sphinx, config: Config) -> None:
     mathjax = Path(find_spec("mathjax").submodule_search_locations[0]) / "static" / "mathjax" / "es5"
     target = generated / "static" / "mathjax"
     if not target.exists():
-        copytree(mathjax / "output" / "chtml" / "fonts" / "woff-v2", target / "output" / "chtml" / "fonts" / "woff-v2")
+        copytree(
+            mathjax / "output" / "chtml" / "fonts" / "woff-v2",
+            target / "output" / "chtml" / "fonts" / "woff-v2",
+        )
         (target / "tex-chtml.js").write_bytes((mathjax / "tex-chtml.js").read_bytes())
     theme = Path(find_spec("pydata_sphinx_theme").submodule_search_locations[0])
-    macros = (theme / "theme" / "pydata_sphinx_theme" / "static" / "webpack-macros.html").read_text(encoding="utf-8")
+    macros = (theme / "theme" / "pydata_sphinx_theme" / "static" / "webpack-macros.html").read_text(
+        encoding="utf-8"
+    )
     lighter, dropped = re.subn(r"\s*<script defer [^\n]*fontawesome\.js[^\n]*</script>", "", macros)
     if dropped != 1:
         raise RuntimeError("the theme's webpack-macros.html has changed: its icon script was not found once")

@@ -5,9 +5,10 @@ from datetime import date, datetime
 
 import pytest
 import torch
+from torch import nn
+
 from papertrail.architecture_diagram.history import CODE_BASES, REVISIONS, default_on, revision_on
 from papertrail.architecture_diagram.sublayer import Rule
-from torch import nn
 
 POST_LN, PRE_LN = Rule("none", "dan"), Rule("n", "da")
 

@@ -4,7 +4,9 @@ import math
 
 import pytest
 import torch
-from papertrail.architecture_diagram import measurements
+from torch.nn import functional as F
+
+from papertrail.architecture_diagram import measurements, sublayer
 from papertrail.architecture_diagram.measurements import (
     count_norms,
     measure_annotated_norm,
@@ -58,6 +60,19 @@ def test_layers_do_not_agree_with_torch_when_the_order_is_swapped(monkeypatch):
     for row in result.rows:
         assert (row.forward > 0.1) == (not row.norm_first)
         assert (row.gradient > 0.1) == (not row.norm_first)
+
+
+def test_layers_that_ignore_their_gains_and_biases_do_not_pass_for_torchs(monkeypatch):
+    def forward(self, value, x=None):
+        for letter, step in zip(self.letters, self.steps, strict=True):
+            if letter == "n":
+                value = F.layer_norm(value, value.shape[-1:], 1 + 0 * step.weight, 0 * step.bias, step.eps)
+            else:
+                value = step(value, x) if letter == "a" else step(value)
+        return value
+
+    monkeypatch.setattr(sublayer.Stage, "forward", forward)
+    assert all(row.forward > 0.01 for row in measure_torch_agreement(seeds=1).rows)
 
 
 def test_orders_part_at_the_second_sublayer_and_go_on_parting():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from papertrail.architecture_diagram.schedule import SCHEDULES, noam_lr
 
 BY_NAME = {schedule.name: schedule for schedule in SCHEDULES}

@@ -6,9 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from papertrail.architecture_diagram.sublayer import Add, Rule, Stage, Sublayer, read_letters
 from torch import nn
 from torch.nn import functional as F
+
+from papertrail.architecture_diagram.sublayer import Add, Rule, Stage, Sublayer, read_letters
 
 # preprocess, postprocess, formula, name, norms, final norm: written out by hand
 TABLE = [
@@ -20,6 +21,7 @@ TABLE = [
     ("none", "da", "x + drop(f(x))", "no norm", 0, False),
     ("nd", "none", "f(drop(norm(x)))", "unnamed", 1, True),
     ("dn", "adn", "norm(drop(x + f(norm(drop(x)))))", "double norm", 2, True),
+    ("n", "ad", "drop(x + f(norm(x)))", "Pre-LN", 1, True),
     ("none", "n", "norm(f(x))", "unnamed", 1, False),
     ("nn", "a", "x + f(norm(norm(x)))", "unnamed", 2, True),
 ]

@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from torch import nn
+
 from papertrail.architecture_diagram.transformer import (
     Decoder,
     DecoderLayer,
@@ -15,7 +17,6 @@ from papertrail.architecture_diagram.transformer import (
     causal_mask,
     sinusoidal_positions,
 )
-from torch import nn
 
 RULES = [("none", "dan"), ("n", "da"), ("none", "dna"), ("n", "dna"), ("n", "dan"), ("none", "da")]
 V, D, H, FF, N = 11, 12, 3, 20, 2
@@ -246,6 +247,9 @@ def test_one_matrix_embeds_and_predicts():
     model.decoder.register_forward_hook(lambda module, arguments, out: last.append(out))
     logits = model(tokens(1, 3), tokens(1, 2))
     torch.testing.assert_close(logits, last[0] @ model.embedding.weight.T)
+    unseen = next(i for i in range(V) if i not in tokens(1, 3) and i not in tokens(1, 2))
+    (logits * draw(1, 2, V)).sum().backward()
+    assert model.embedding.weight.grad[unseen].abs().max() > 0  # learned from the predictions alone
 
 
 @pytest.mark.parametrize("rule", RULES, ids="/".join)
@@ -254,6 +258,13 @@ def test_a_stack_ends_in_a_norm_exactly_when_preprocess_has_an_n(rule):
         assert len(norms_of(stack.final)) == (rule[0] == "n")
     rms = Encoder(2, D, H, FF, *rule)(5 * draw(2, 7, D).float()).square().mean(-1).sqrt()
     assert torch.allclose(rms, torch.ones(2, 7), atol=1e-4) == (rule[0] == "n" or rule[1] == "dan")
+
+
+@pytest.mark.parametrize("stack", [Encoder, Decoder])
+def test_a_stack_applies_the_whole_preprocess_string_to_its_output_dropout_included(stack):
+    final = stack(1, D, H, FF, "nd", "da", dropout=0.5).final
+    assert [type(step) for step in final.steps] == [nn.LayerNorm, nn.Dropout]
+    assert final.steps[1].p == 0.5
 
 
 @pytest.mark.parametrize("rule", RULES, ids="/".join)

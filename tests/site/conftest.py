@@ -5,8 +5,9 @@ import http.server
 import threading
 
 import pytest
-from browser import ARGUMENTS, get_browser
 from playwright.sync_api import sync_playwright
+
+from browser import ARGUMENTS, get_browser
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -47,7 +48,9 @@ def open_page(chromium, address):
         page.requests, page.problems = [], []
         page.on("request", lambda request: page.requests.append(request.url))
         page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.on("console", lambda message: page.problems.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console", lambda message: page.problems.append(message.text) if message.type == "error" else None
+        )
         page.goto(f"{address}/{name}", wait_until=until)
         return page
 

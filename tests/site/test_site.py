@@ -52,7 +52,8 @@ def test_text_in_figures_is_at_least_nine_pixels_on_a_phone(open_page, name):
     sizes = page.evaluate(
         """() => [...document.querySelectorAll('.pt-figure svg')].filter(svg => svg.getBoundingClientRect().width)
             .flatMap(svg => [...svg.querySelectorAll('text')].map(text =>
-                parseFloat(getComputedStyle(text).fontSize) * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width))"""
+                parseFloat(getComputedStyle(text).fontSize)
+                    * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width))"""
     )
     assert all(size >= 9 for size in sizes), min(sizes)
 

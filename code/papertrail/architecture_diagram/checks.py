@@ -59,7 +59,9 @@ def default_moved_in_2017() -> Evidence:
     defaults = [revision for revision in history.REVISIONS if revision.is_default]
     moved = next((r for r in defaults if not _is_published(diagram_of(r.preprocess, r.postprocess))), None)
     if moved is None:
-        return Evidence({"day": "never", "commit": "none", "release": "none", "days": 0, "formula": "none"}, "wrong")
+        return Evidence(
+            {"day": "never", "commit": "none", "release": "none", "days": 0, "formula": "none"}, "wrong"
+        )
     days = (moved.date - defaults[0].date).days
     numbers = {
         "day": f"{moved.date.day} {moved.date:%B %Y}",
@@ -83,7 +85,9 @@ def linked_commit_moved_the_default() -> Evidence:
 
 def figure_sums_up_the_model() -> Evidence:
     """A layer built from the figure and the text equals torch's Post-LN layer, so the figure leaves little open."""
-    return Evidence({"tolerance": f"{TOLERANCE[torch.float64]:.0e}"}, _verdict(_equals_torch(norm_first=False)))
+    return Evidence(
+        {"tolerance": f"{TOLERANCE[torch.float64]:.0e}"}, _verdict(_equals_torch(norm_first=False))
+    )
 
 
 def figure_norms_the_main_path() -> Evidence:
@@ -92,7 +96,9 @@ def figure_norms_the_main_path() -> Evidence:
     on_path = [trace.norms_on_the_main_path for trace in traces]
     inside = [trace.branch.count("norm") for trace in traces]
     between = all(n == 1 for n in on_path) and not any(inside)
-    return Evidence({"sublayers": len(traces), "on_path": sum(on_path), "inside": sum(inside)}, _verdict(between))
+    return Evidence(
+        {"sublayers": len(traces), "on_path": sum(on_path), "inside": sum(inside)}, _verdict(between)
+    )
 
 
 def updated_code_differs_from_the_figure() -> Evidence:

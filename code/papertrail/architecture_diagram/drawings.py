@@ -8,9 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyBboxPatch
 
 from papertrail import figures as look
-from papertrail.architecture_diagram.accounting import BASE, BIG, TABLE_3, audit_table_3, count_parameters, vocabulary_range
+from papertrail.architecture_diagram.accounting import (
+    BASE,
+    BIG,
+    TABLE_3,
+    audit_table_3,
+    count_parameters,
+    vocabulary_range,
+)
 from papertrail.architecture_diagram.history import CODE_BASES, REVISIONS, Revision
-from papertrail.architecture_diagram.measurements import OrderDifference, RmsByDepth, TorchAgreement, TorchConventions
+from papertrail.architecture_diagram.measurements import (
+    OrderDifference,
+    RmsByDepth,
+    TorchAgreement,
+    TorchConventions,
+)
 from papertrail.architecture_diagram.schedule import SCHEDULES
 from papertrail.architecture_diagram.sublayer import Rule
 from papertrail.architecture_diagram.trace import Trace, trace_layer
@@ -38,7 +50,7 @@ class Diagram:
     def words(self) -> str:
         """The diagram as a sentence, for those who cannot see it."""
         parts = []
-        for name, trace in zip(SUBLAYER_NAMES, self.layer):
+        for name, trace in zip(SUBLAYER_NAMES, self.layer, strict=True):
             inside = ", ".join(name if step == "f" else step for step in trace.branch)
             after = ", then ".join(["the sum with the input", *trace.trunk])
             parts.append(f"{name} branch: {inside}; then {after}" if trace.residual else f"{name}: {inside}")
@@ -56,11 +68,19 @@ def _box(ax: Axes, x: float, y: float, width: float, kind: str, label: str) -> N
     corner = (x - width / 2, y - BOX_HEIGHT / 2)
     shape = {"boxstyle": "round,pad=0,rounding_size=3", "linewidth": 1.4}
     ax.add_patch(FancyBboxPatch(corner, width, BOX_HEIGHT, facecolor=fill, edgecolor=edge, zorder=3, **shape))
-    ax.text(x, y, label, ha="center", va="center_baseline", color=edge if kind != "dropout" else look.INK, zorder=4)
+    ax.text(
+        x,
+        y,
+        label,
+        ha="center",
+        va="center_baseline",
+        color=edge if kind != "dropout" else look.INK,
+        zorder=4,
+    )
 
 
 def _line(ax: Axes, *points: tuple[float, float], color: str = look.MUTED, width: float = 1.4) -> None:
-    xs, ys = zip(*points)
+    xs, ys = zip(*points, strict=True)
     ax.plot(xs, ys, color=color, linewidth=width, zorder=1, solid_capstyle="round")
 
 
@@ -68,7 +88,7 @@ def draw_stack(ax: Axes, diagram: Diagram, left: float, bottom: float) -> float:
     """Draw one layer from bottom to top, the residual stream as the spine; returns the height reached, in points."""
     spine, branch = left + 30.0, left + 112.0
     y = bottom
-    for name, trace in zip(SUBLAYER_NAMES, diagram.layer):
+    for name, trace in zip(SUBLAYER_NAMES, diagram.layer, strict=True):
         split = y + 8.0
         ax.add_patch(Circle((spine, split), 2.2, facecolor=look.INK, edgecolor=look.INK, zorder=3))
         level = split + STEP / 2 + 4.0
@@ -77,7 +97,9 @@ def draw_stack(ax: Axes, diagram: Diagram, left: float, bottom: float) -> float:
             level += STEP
         join = level - 4.0
         _line(ax, (spine, split), (branch, split), (branch, join), (spine + 7, join))
-        ax.add_patch(Circle((spine, join), 7.0, facecolor=look.PAPER, edgecolor=look.INK, linewidth=1.4, zorder=3))
+        ax.add_patch(
+            Circle((spine, join), 7.0, facecolor=look.PAPER, edgecolor=look.INK, linewidth=1.4, zorder=3)
+        )
         ax.text(spine, join, "+", ha="center", va="center_baseline", color=look.INK, zorder=4, fontsize=11)
         top = join + 7.0
         for step in trace.trunk:
@@ -155,7 +177,9 @@ def draw_rule(rule: Rule) -> Drawing:
     ax.text(10, height - 35, f"x becomes {diagram.layer[0].formula}", color=look.INK)
     on_path = diagram.layer[0].norms_on_the_main_path
     says = "passes a norm in every sub-layer" if on_path else "is never normalized between layers"
-    ax.text(10, height - 52, f"The main path {says}.", color=look.ORANGE if on_path else look.GREEN, weight="bold")
+    ax.text(
+        10, height - 52, f"The main path {says}.", color=look.ORANGE if on_path else look.GREEN, weight="bold"
+    )
     draw_stack(ax, diagram, 60.0, 8.0)
     return fig, f"Rule {rule}, {rule.name}: x becomes {diagram.layer[0].formula}. {diagram.words}."
 
@@ -170,7 +194,9 @@ def _band(ax: Axes, xs: Sequence[float], rows: Sequence[Sequence[float]], color:
     """Median over seeds as a line, the range over seeds as a band; returns the median."""
     columns = list(zip(*rows, strict=True))
     middle = [median(column) for column in columns]
-    ax.fill_between(xs, [min(c) for c in columns], [max(c) for c in columns], color=color, alpha=0.2, linewidth=0)
+    ax.fill_between(
+        xs, [min(c) for c in columns], [max(c) for c in columns], color=color, alpha=0.2, linewidth=0
+    )
     ax.plot(xs, middle, color=color)
     return middle
 
@@ -190,7 +216,7 @@ def draw_order_difference(result: OrderDifference) -> Drawing:
     ax.set_xticks(xs[1::2])
     alt = (
         f"Relative distance between Pre-LN and Post-LN states on the same weights, {result.seeds} seeds. With a final "
-        f"norm it is zero after the first sub-layer and {fair[-1]:.2f} after the twelfth; without one it reaches {raw[-1]:.1f}."
+        f"norm it is zero after the first sub-layer and {fair[-1]:.2f} after the last; without one it is {raw[-1]:.1f}."
     )
     return fig, alt
 
@@ -214,7 +240,7 @@ def draw_rms_by_depth(result: RmsByDepth) -> Drawing:
     ax.set_ylim(0, None)
     alt = (
         f"Mean square of the hidden state by layer at initialization, {result.seeds} seeds. Post-LN stays at 1. Pre-LN "
-        f"grows in a straight line to {grown[-1]:.0f} after {layers[-1]} layers, inside the band of Xiong et al., Lemma 2."
+        f"grows in a straight line to {grown[-1]:.0f} after {layers[-1]} layers, inside the band of Lemma 2."
     )
     return fig, alt
 
@@ -235,8 +261,8 @@ def draw_schedules() -> Drawing:
     ax.set_ylim(0, 11.5)
     ax.set_xticks([0, 4000, 8000, 16000, 24000], ["0", "4,000", "8,000", "16,000", "24,000"])
     alt = (
-        f"Learning rate by step for width 512. The paper's schedule peaks at {peaks[0]:.2f}e-4 at step 4,000; the later "
-        f"default of tensor2tensor peaks at {peaks[1]:.2f}e-4 at step 8,000. Both then fall as one over the square root."
+        f"Learning rate by step for width 512. The paper's peaks at {peaks[0]:.2f}e-4 at step 4,000; the later "
+        f"default of tensor2tensor peaks at {peaks[1]:.2f}e-4 at step 8,000. Both then fall as 1 over the square root."
     )
     return fig, alt
 
@@ -245,7 +271,9 @@ def draw_table_3() -> Drawing:
     """Which vocabulary sizes each printed parameter count of Table 3 allows."""
     fig, ax = look.new_figure(3.7)
     audit = audit_table_3()
-    ax.axvspan(audit.base_sized.start / 1e3, (audit.base_sized.stop - 1) / 1e3, color=look.PALE_GREEN, linewidth=0)
+    ax.axvspan(
+        audit.base_sized.start / 1e3, (audit.base_sized.stop - 1) / 1e3, color=look.PALE_GREEN, linewidth=0
+    )
     ax.axvline(37, color=look.MUTED, linestyle="--", linewidth=1.2)
     for i, row in enumerate(reversed(TABLE_3)):
         allowed = vocabulary_range(row)
@@ -285,7 +313,13 @@ def table_of_agreement(results: Sequence[tuple[str, float, TorchAgreement]]) -> 
 def table_of_code_bases() -> Table:
     """What each code base builds, under which setting."""
     rows = [
-        (base.name, base.setting, "yes" if base.is_default else "no", base.rule.name, "yes" if base.final_norm else "no")
+        (
+            base.name,
+            base.setting,
+            "yes" if base.is_default else "no",
+            base.rule.name,
+            "yes" if base.final_norm else "no",
+        )
         for base in CODE_BASES
     ]
     return ("code base", "setting", "default?", "order", "final norm?"), rows
@@ -303,7 +337,8 @@ def table_of_extra_norms(result: TorchConventions) -> Table:
     """How much nn.Transformer's two extra norms change its output as gains and biases move."""
     columns = zip(result.spreads, result.extra_norm_difference, strict=True)
     return ("gains and biases moved by", "change of the output"), [
-        (f"{spread:g}", "under 0.001 %" if change < 1e-5 else f"{100 * change:.0f} %") for spread, change in columns
+        (f"{spread:g}", "under 0.001 %" if change < 1e-5 else f"{100 * change:.0f} %")
+        for spread, change in columns
     ]
 
 
@@ -312,7 +347,12 @@ def table_of_vocabularies() -> Table:
     audit = audit_table_3()
     asked = {BASE.name: "(all ten) " + _span(audit.base_sized), BIG.name: _span(audit.big)}
     return ("model", "printed", "with V = 37,000", "V that fits"), [
-        (row.name, f"{row.printed_millions}M", f"{count_parameters(row, 37_000).total / 1e6:.2f}M", asked[row.name])
+        (
+            row.name,
+            f"{row.printed_millions}M",
+            f"{count_parameters(row, 37_000).total / 1e6:.2f}M",
+            asked[row.name],
+        )
         for row in (BASE, BIG)
     ]
 

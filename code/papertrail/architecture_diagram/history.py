@@ -130,7 +130,7 @@ CODE_BASES = (
     ),
     CodeBase(
         "fairseq", "0.12.2", "normalize_before=False", True, "none", "dan", False,
-        "Keeps the paper's order by default, and a docstring says what tensor2tensor does instead.",
+        "Keeps the paper's order by default; a docstring says that tensor2tensor prefers the norm first.",
     ),
     CodeBase(
         "fairseq", "0.12.2", "transformer_wmt_en_de_big_t2t", False, "n", "da", True,

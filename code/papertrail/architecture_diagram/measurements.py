@@ -204,8 +204,8 @@ def measure_rms_by_depth(depth: int = 48, d_model: int = 256, seeds: int = 5) ->
 
     In the lemma's own setting (section 3.3): Gaussian i.i.d. inputs, one head, W_Q = W_K = 0 so that
     attention is the mean over positions, no output projection, d_ff = d_model, Xavier Gaussian matrices, zero
-    biases. The lemma bounds an expectation: E ||x_l||^2 / d between 1 + l / 2 (attention adds nothing) and 1
-    + 3 l / 2 (it adds 1 a layer).
+    biases. The lemma bounds an expectation, E ||x_l||^2 / d: from 1 + l / 2, where attention adds nothing, to
+    1 + 3 l / 2, where it adds 1 a layer.
     """
     post_ln, pre_ln, final = [], [], []
     for seed in range(seeds):
@@ -240,7 +240,7 @@ class AnnotatedNorm:
 
 
 def _annotated_norm(x: Tensor, eps: float = 1e-6) -> Tensor:
-    """Divide by (unbiased standard deviation + eps): two departures from Ba et al. 2016."""
+    """Divide by (unbiased standard deviation + eps): two departures from nn.LayerNorm."""
     return (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + eps)
 
 
@@ -353,8 +353,7 @@ class NormCount:
 def count_norms(num_layers: int = 6) -> list[NormCount]:
     """Count the norms of an encoder and a decoder under each named rule, on modules without storage.
 
-    Predicted: `rule.num_norms` for each of five sub-layers a layer pair, and two more where a stack ends in
-        one.
+    Predicted: `rule.num_norms` around five sub-layers a layer pair, and two more if stacks end in one.
     """
     counts = []
     for before, after in NAMES:

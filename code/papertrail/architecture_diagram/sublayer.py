@@ -106,9 +106,8 @@ class Rule:
     def name(self) -> str:
         """What the literature calls the rule, or "unnamed".
 
-        Only the norms and the addition decide: every d is taken out before the rule is looked up, so rules
-            that
-        compute the same function in evaluation mode have the same name.
+        Only the norms and the addition decide: every d is taken out before the rule is looked up. So
+        "n" / "ad" is called Pre-LN too, although its dropout sits on the main path.
         """
         before, after = self.letters
         return NAMES.get((before.replace("d", ""), after.replace("d", "")), "unnamed")
@@ -144,14 +143,13 @@ class Add(nn.Module):
 class Stage(nn.Module):
     """One of the two strings, applied to a value letter by letter; each n and each d is a module of its own.
 
-    A stack's final norm is the preprocess string used once more, on the stack's output; "none" leaves it
-    alone.
+    A stack's final norm is the preprocess string used once more, on its output; "none" does nothing there.
 
     Shapes: value (..., d_model), x the same -> (..., d_model). `x` is needed only for the letter a.
 
     Raises:
-        TypeError, ValueError: `letters` is not in the language (see `read_letters`), or holds a and `x` is
-            missing.
+        TypeError, ValueError: `letters` is not in the language (see `read_letters`).
+        ValueError: `letters` holds a and `x` is missing.
     """
 
     def __init__(self, letters: str, *, d_model: int, dropout: float = 0.0, eps: float = 1e-6) -> None:
@@ -171,8 +169,7 @@ class Stage(nn.Module):
 class Sublayer(nn.Module):
     """A sub-layer f inside its rule: y = post(x, f(pre(x))) (tensor2tensor, `layer_prepostprocess`).
 
-    Sublayer(f, "none", "dan", ...) is LayerNorm(x + Dropout(f(x))), Vaswani et al. 2017, sections 3.1 and
-    5.4.
+    Sublayer(f, "none", "dan", ...) is LayerNorm(x + Dropout(f(x))): Vaswani et al. 2017, sections 3.1, 5.4.
 
     Args:
         f: called as f(value, *args, **kwargs) with the extra arguments of `forward`. When torch.fx traces

@@ -20,7 +20,8 @@ class Trace:
     """The path of one value through one sub-layer.
 
     Attributes:
-        branch: what happens to the copy that enters the sub-layer's function, in order: "norm", "dropout", "f".
+        branch: what happens to the copy that enters the sub-layer's function, in order: "norm", "dropout",
+        "f".
         residual: whether the input itself is added to the branch's result.
         trunk: what happens after the addition, on the main path; empty without a residual connection.
     """
@@ -69,29 +70,31 @@ def trace_sublayer(sublayer: Sublayer) -> Trace:
     modules = dict(sublayer.named_modules())
     start = next(node for node in graph.nodes if node.op == "placeholder")
     output = next(node for node in graph.nodes if node.op == "output")
-    trunk, node = _walk(output.args[0], start, modules, sublayer)
+    trunk, node = _walk(output.args[0], start, modules)
     if node is start:
         return Trace(branch=trunk, residual=False, trunk=())
     others = [argument for argument in node.args if argument is not start]
     if len(others) != 1:
         raise ValueError(f"sublayer: the addition joins {node.args}, but one side must be the input itself")
-    branch, origin = _walk(others[0], start, modules, sublayer)
+    branch, origin = _walk(others[0], start, modules)
     if origin is not start:
         raise ValueError("sublayer: it adds more than once; one residual connection is allowed")
     return Trace(branch=branch, residual=True, trunk=trunk)
 
 
-def _walk(
-    node: fx.Node, start: fx.Node, modules: dict[str, nn.Module], sublayer: Sublayer
-) -> tuple[tuple[str, ...], fx.Node]:
+def _walk(node: fx.Node, start: fx.Node, modules: dict[str, nn.Module]) -> tuple[tuple[str, ...], fx.Node]:
     """Follow a chain of modules back to the input or to an addition; the steps come out in running order."""
     steps: list[str] = []
     while node is not start:
         if node.op == "call_module":
             module = modules[node.target]
-            kind = "norm" if isinstance(module, nn.LayerNorm) else "dropout" if isinstance(module, nn.Dropout) else "f"
-            if kind == "f" and module is not sublayer.f:
-                raise ValueError(f"sublayer: unknown part {type(module).__name__} on the path")
+            kind = (
+                "norm"
+                if isinstance(module, nn.LayerNorm)
+                else "dropout"
+                if isinstance(module, nn.Dropout)
+                else "f"
+            )
             steps.append(kind)
             node = node.args[0]
         elif (node.op, node.target) in [("call_function", f) for f in ADDITIONS] or node.target == "add":

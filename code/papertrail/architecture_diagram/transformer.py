@@ -248,8 +248,8 @@ class Transformer(nn.Module):
 
     Args:
         vocab_size: rows of the one embedding shared by source, target and pre-softmax map (section 3.4).
-        d_model, num_heads, d_ff, num_layers, d_k: sizes as in Table 3; d_k is d_model / num_heads if not
-            given.
+        d_model, num_heads, d_ff, num_layers: sizes as in Table 3.
+        d_k: width of a head's queries and keys; d_model / num_heads if not given.
         preprocess, postprocess: the rule around every sub-layer; both stacks end in a norm exactly when
             `preprocess` has the letter n.
         dropout: on each sub-layer's output and on the sums of embedding and position (section 5.4).
@@ -258,8 +258,8 @@ class Transformer(nn.Module):
         at padding -> logits (B, T, V).
 
     Raises:
-        ValueError: a size or a string is not allowed; the mask's dtype or shape is wrong; a source has no
-            real token.
+        ValueError: num_heads does not divide d_model; d_model is odd; a string is not in the language of
+            `sublayer`; source_mask has the wrong dtype or shape, or a row without True.
     """
 
     def __init__(

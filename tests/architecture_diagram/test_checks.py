@@ -1,0 +1,103 @@
+"""Each check of chapter 1 comes with a planted fault that flips it: no check here is unable to fail."""
+
+from dataclasses import replace
+
+import pytest
+
+from papertrail import claims
+from papertrail.architecture_diagram import accounting, checks, drawings, history, measurements, transformer
+
+CHAPTER = [row for row in claims.load() if row.chapter == "architecture_diagram" and row.check]
+
+
+def revised(index, **changes):
+    """The history with one revision changed."""
+
+    def plant(monkeypatch):
+        revisions = list(history.REVISIONS)
+        revisions[index] = replace(revisions[index], **changes)
+        monkeypatch.setattr(history, "REVISIONS", tuple(revisions))
+
+    return plant
+
+
+def position(commit, default=True):
+    return next(i for i, r in enumerate(history.REVISIONS) if commit in r.commits and r.is_default is default)
+
+
+def swapped_diagrams(monkeypatch):
+    """Draw every rule as if its norm had moved to the other side."""
+    other = {("none", "dan"): ("n", "da"), ("n", "da"): ("none", "dan")}
+    real = drawings.diagram_of
+    monkeypatch.setattr(checks, "diagram_of", lambda pre, post: real(*other.get((pre, post), (pre, post))))
+
+
+def forgotten_relu(monkeypatch):
+    """A feed-forward without its nonlinearity no longer equals torch's."""
+    monkeypatch.setattr(transformer.FeedForward, "forward", lambda self, x: self.contract(self.expand(x)))
+
+
+def one_order_twice(monkeypatch):
+    """Both orders are the published one, so nothing differs and nothing grows."""
+    monkeypatch.setattr(measurements, "PRE_LN", measurements.PUBLISHED)
+
+
+def measured(function, **changes):
+    """A measurement whose result is changed before the check sees it."""
+
+    def plant(monkeypatch):
+        real = getattr(measurements, function)
+        monkeypatch.setattr(checks, function, lambda *args: replace(real(*args), **changes))
+
+    return plant
+
+
+def never_moved(monkeypatch):
+    monkeypatch.setattr(
+        history,
+        "REVISIONS",
+        tuple(replace(r, preprocess="none", postprocess="dan") for r in history.REVISIONS),
+    )
+
+
+def another_vocabulary(monkeypatch):
+    """If the big row had been printed as 218 million, one vocabulary would do."""
+    rows = tuple(
+        replace(row, printed_millions=218) if row is accounting.BIG else row for row in accounting.TABLE_3
+    )
+    big = rows[-1]
+    monkeypatch.setattr(accounting, "TABLE_3", rows)
+    monkeypatch.setattr(accounting, "BIG", big)
+
+
+FAULTS = {
+    "first-code-agreed": revised(0, preprocess="n", postprocess="da"),
+    "code-changed-in-2017": never_moved,
+    "linked-commit-moved-default": revised(position("f5c9b17e"), preprocess="n", postprocess="da"),
+    "figure-is-a-useful-summary": forgotten_relu,
+    "norm-between-residual-blocks": swapped_diagrams,
+    "figure-differs-from-updated-code": never_moved,
+    "difference-is-slight": one_order_twice,
+    "drawn-variant-is-post-ln": swapped_diagrams,
+    "figure-is-wrong": revised(0, preprocess="n", postprocess="da"),
+    "annotated-is-pre-ln": lambda monkeypatch: monkeypatch.setattr(
+        measurements, "_annotated_norm", measurements._normalize
+    ),
+    "pre-ln-needs-final-norm": one_order_twice,
+    "torch-transformer-extra-norms": measured("measure_torch_conventions", norms_in_torch_transformer=30),
+    "torch-pre-ln-unnormalized": measured("measure_torch_conventions", rms_without_norm=[1.0] * 4),
+    "table-3-one-vocabulary": another_vocabulary,
+    "schedule-peaks-at-warmup": lambda monkeypatch: monkeypatch.setattr(
+        checks, "noam_lr", lambda step, width: 1 / step
+    ),
+}
+
+
+def test_every_check_has_a_planted_fault():
+    assert set(FAULTS) == {row.id for row in CHAPTER}
+
+
+@pytest.mark.parametrize("row", CHAPTER, ids=lambda row: row.id)
+def test_a_planted_fault_flips_the_check(row, monkeypatch):
+    FAULTS[row.id](monkeypatch)
+    assert claims.check_function(row)().verdict != row.verdict

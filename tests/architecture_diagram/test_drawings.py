@@ -1,0 +1,111 @@
+"""Figures of chapter 1 show what the traces and measurements say, in picture and in words."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+
+import pytest
+
+from papertrail.architecture_diagram import drawings, measurements
+from papertrail.architecture_diagram.history import REVISIONS
+from papertrail.architecture_diagram.sublayer import Rule
+from papertrail.figures import FONT_POINTS, to_svg
+
+
+def labels(drawing):
+    """Texts of a drawing, from top to bottom."""
+    root = ElementTree.fromstring(to_svg(*drawing))
+    texts = list(root.iter("{http://www.w3.org/2000/svg}text"))
+    return ["".join(t.itertext()) for t in sorted(texts, key=lambda t: float(t.get("y") or 0))]
+
+
+def boxes(drawing):
+    return [
+        text for text in labels(drawing) if text in ("norm", "dropout", "self-attention", "feed-forward", "+")
+    ]
+
+
+def test_a_diagram_holds_the_boxes_of_the_traced_rule_in_order():
+    assert boxes(drawings.draw_rule(Rule("none", "dan"))) == [
+        "norm", "+", "dropout", "feed-forward", "norm", "+", "dropout", "self-attention",
+    ]  # fmt: skip
+    assert boxes(drawings.draw_rule(Rule("n", "da"))) == [
+        "norm", "+", "dropout", "feed-forward", "norm", "+", "dropout", "self-attention", "norm",
+    ]  # fmt: skip
+
+
+def test_a_diagram_is_drawn_from_the_module_and_not_from_the_rules_name(monkeypatch):
+    real = drawings.trace_layer
+    monkeypatch.setattr(drawings, "trace_layer", lambda layer: [replace(t, trunk=()) for t in real(layer)])
+    drawing = drawings.draw_rule(Rule("none", "dan"))
+    assert "norm" not in boxes(drawing) and "x + drop(f(x))" in drawing[1]
+
+
+@pytest.mark.parametrize("revision", REVISIONS, ids=lambda r: f"{r.commits[-1]}-{r.configuration}")
+def test_a_dated_frame_says_in_picture_and_words_whether_the_code_is_figure_1(revision):
+    drawing = drawings.draw_revision(revision)
+    agrees = (revision.preprocess, revision.postprocess) == ("none", "dan")
+    text = " ".join(labels(drawing))
+    assert ("The code is Figure 1." in text) is agrees
+    assert revision.commits[-1] in text and revision.commits[-1] in drawing[1]
+    assert str(revision.rule) in drawing[1]
+
+
+def test_frames_are_few_and_their_labels_unique():
+    for frames in (drawings.timeline_frames(), drawings.rule_frames()):
+        names = [label for label, _ in frames]
+        assert 2 <= len(names) <= 12 and len(set(names)) == len(names)
+
+
+def test_the_six_rules_are_told_apart_by_their_diagrams():
+    seen = [drawings.diagram_of(rule.preprocess, rule.postprocess) for _, rule in drawings.rule_frames()]
+    assert len({(diagram.layer, diagram.final_norm) for diagram in seen}) == 6
+
+
+def test_curves_state_their_finding_seeds_and_values_in_title_axes_and_words():
+    difference = measurements.measure_order_difference(depth=6, d_model=32, seeds=3)
+    drawing = drawings.draw_order_difference(difference)
+    shown = " ".join(labels(drawing))
+    middle = sorted(row[-1] for row in difference.with_final_norm)[1]
+    assert f"{100 * middle:.0f}% apart" in shown and "3 seeds" in shown and f"{middle:.2f}" in drawing[1]
+
+    growth = measurements.measure_rms_by_depth(depth=12, d_model=32, seeds=3)
+    drawing = drawings.draw_rms_by_depth(growth)
+    end = sorted(row[-1] ** 2 for row in growth.pre_ln)[1]
+    assert (
+        f"grows to {end:.0f}" in " ".join(labels(drawing)) and f"to {end:.0f} after 12 layers" in drawing[1]
+    )
+
+
+def test_the_schedule_and_table_figures_carry_their_numbers_in_words():
+    assert (
+        "6.99e-4 at step 4,000" in drawings.draw_schedules()[1]
+        and "9.88e-4 at step 8,000" in drawings.draw_schedules()[1]
+    )
+    assert (
+        "41,004 to 41,208" in drawings.draw_table_3()[1] and "35,368 to 36,344" in drawings.draw_table_3()[1]
+    )
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [drawings.draw_schedules, drawings.draw_table_3, lambda: drawings.draw_rule(Rule("n", "dna"))],
+)
+def test_no_text_in_a_figure_is_smaller_than_the_house_allows(draw):
+    sizes = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", to_svg(*draw()))]
+    sizes += [float(size) for size in re.findall(r"font: [^;\"]*?([\d.]+)px", to_svg(*draw()))]
+    assert sizes and min(sizes) >= FONT_POINTS
+
+
+def test_tables_have_a_cell_for_every_column_and_show_failure_as_a_number():
+    agreement = measurements.measure_torch_agreement(seeds=1)
+    header, rows = drawings.table_of_agreement([("float64", 1e-12, agreement), ("float64", 0.0, agreement)])
+    assert all(len(row) == len(header) for row in rows)
+    assert all(row[3] == "yes" and row[4].startswith("no, ") for row in rows)
+    conventions = measurements.measure_torch_conventions(depths=(1, 6), spreads=(0.0, 0.1), seeds=1)
+    for header, rows in (
+        drawings.table_of_code_bases(), drawings.table_of_vocabularies(),
+        drawings.table_of_output_sizes(conventions), drawings.table_of_extra_norms(conventions),
+    ):  # fmt: skip
+        assert rows and all(len(row) == len(header) for row in rows)
+    assert drawings.table_of_extra_norms(conventions)[1][0][1] == "under 0.001 %"

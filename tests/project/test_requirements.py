@@ -1,0 +1,135 @@
+"""Pins, locks and files agree, and no file names a package host or a machine's path."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+LOCKS = ("book", "learn", "test", "torch", "torch-cpu")
+
+
+def pins(text):
+    return dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", text, flags=re.MULTILINE))
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def read(root, name):
+    return (root / name).read_text(encoding="utf-8")
+
+
+def lock(root, name):
+    found = {}
+    for package, version in re.findall(
+        r"^([a-z0-9-]+)==([^\s;]+)", read(root, f"requirements/{name}.lock"), re.MULTILINE
+    ):
+        found.setdefault(package, set()).add(version)
+    return found
+
+
+@pytest.fixture(scope="module")
+def direct(root):
+    return {
+        canonical(k): v
+        for k, v in pins(read(root, "requirements.txt") + read(root, "requirements-dev.txt")).items()
+    }
+
+
+def test_every_requirement_is_an_exact_pin(root):
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        lines = [line for line in read(root, name).splitlines() if line.strip() and not line.startswith("#")]
+        assert lines and all(re.fullmatch(r"[A-Za-z0-9_.-]+==\S+", line) for line in lines)
+
+
+def test_the_five_packages_of_the_design_are_required(direct):
+    assert {"jupyter-book", "torch", "matplotlib", "ipywidgets", "nbval"} <= set(direct)
+    assert direct["jupyter-book"] == "1.0.4.post1" and direct["torch"] == "2.13.0"
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_holds_the_direct_pins_and_a_hash_for_every_package(root, direct, name):
+    packages = lock(root, name)
+    for package, versions in packages.items():
+        if package in direct:
+            assert {version.removesuffix("+cpu") for version in versions} == {direct[package]}
+    blocks = re.split(r"\n(?=[a-z0-9-]+==)", read(root, f"requirements/{name}.lock"))[1:]
+    assert blocks and all("--hash=sha256:" in block for block in blocks)
+
+
+def test_locks_agree_with_one_another(root):
+    whole = lock(root, "test")
+    for name in ("book", "learn", "torch-cpu"):
+        for package, versions in lock(root, name).items():
+            if package in whole:
+                assert versions <= whole[package], (name, package)
+
+
+def test_the_locks_cover_what_the_files_ask_for(root, direct):
+    def asked(name):
+        return {
+            canonical(line) for line in read(root, name).splitlines() if line and not line.startswith("#")
+        }
+
+    assert asked("requirements/book.in") <= set(lock(root, "book")) and asked("requirements/book.in") <= set(
+        direct
+    )
+    assert asked("requirements/learn.in") <= set(lock(root, "learn")) and asked(
+        "requirements/learn.in"
+    ) <= set(direct)
+    assert set(direct) - {"torch"} <= set(lock(root, "test"))
+    assert lock(root, "torch-cpu")["torch"] == {"2.13.0+cpu"} and lock(root, "torch")["torch"] == {"2.13.0"}
+
+
+def test_building_the_site_installs_neither_torch_nor_the_kernel_tools_of_the_tests(root):
+    assert not {"torch", "matplotlib", "playwright", "jupyterlab", "pytest"} & set(lock(root, "book"))
+    assert not {"jupyter-book", "playwright", "pytest", "nbval"} & set(lock(root, "learn"))
+
+
+def test_the_packages_own_dependencies_carry_the_same_pins(root, direct):
+    project = tomllib.loads(read(root, "pyproject.toml"))["project"]
+    assert project["name"] == "transformer-paper-trail"
+    for name, version in pins("\n".join(project["dependencies"])).items():
+        assert direct[canonical(name)] == version
+
+
+def test_contributing_gives_a_reason_for_every_dependency(root, direct):
+    table = read(root, "CONTRIBUTING.md").split("## Which dependencies")[1].split("\n## ")[0]
+    named = {canonical(word) for word in re.findall(r"[A-Za-z0-9_.-]+", table)}
+    assert set(direct) <= named
+
+
+def tracked(root):
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True
+    ).stdout
+    return [root / name for name in listed.split("\0") if name and (root / name).is_file()]
+
+
+def test_no_file_names_a_package_host_or_a_path_of_somebodys_machine(root):
+    hosts = re.compile(r"(--?(extra-)?index-url|https?://[\w.-]*(pypi|pythonhosted|npmjs|debian)\.)")
+    paths = re.compile(r"(?<![\w.])/(root|home|work|Users)/\w")
+    for path in tracked(root):
+        text = path.read_text(encoding="utf-8", errors="ignore")
+        if path.parts[-2] != ".binder" and path != root / "tests" / "project" / "test_requirements.py":
+            assert not hosts.search(text), path
+            assert not paths.search(text), path
+
+
+def test_code_is_a_source_root_and_not_a_package(root):
+    assert not (root / "code" / "__init__.py").exists()
+    command = [sys.executable, "-c", "import code; print(code.InteractiveConsole)"]
+    result = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert "class" in result.stdout
+
+
+def test_modules_stay_readable_in_length(root):
+    long = {
+        path.name: n
+        for path in (root / "code").rglob("*.py")
+        if (n := len(path.read_text().splitlines())) > 400
+    }
+    assert long == {}
