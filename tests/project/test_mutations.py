@@ -1,0 +1,107 @@
+"""The tests, tested: each line below breaks the code in one place, and the named tests must notice.
+
+Two of them run in `make test`; all of them in `make prove`.
+"""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+CHAPTER, TESTS = "code/papertrail/architecture_diagram", "tests/architecture_diagram"
+FIGURES, CLAIMS = "code/papertrail/figures.py", "code/papertrail/claims.py"
+
+MUTATIONS = [
+    (FIGURES, 'f"{prefix}-{value}"\n    if key.endswith', 'f"{value}"\n    if key.endswith', "tests/test_figures.py"),
+    (CLAIMS, "if self.evidence.verdict != self.claim.verdict:", "if False:", "tests/test_claims.py"),
+    (FIGURES, 'if key in ("d", "x", "y", "transform", "points"):', "if key:", "tests/test_figures.py"),
+    (FIGURES, "if not alt.strip():", "if False:", "tests/test_figures.py"),
+    (FIGURES, '"svg.hashsalt": "papertrail",', "", "tests/test_figures.py"),
+    (FIGURES, 'f"var(--pt-{name}, {color})"', "color", "tests/test_figures.py"),
+    (FIGURES, 'MUTED, PAPER, GRID = "#1f2328", "#57606a"', 'MUTED, PAPER, GRID = "#1f2328", "#57606b"', "tests/book/test_notebooks.py"),
+    (FIGURES, "if not 2 <= len(frames) <= MAX_FRAMES:", "if False:", "tests/test_figures.py"),
+    (FIGURES, 'draw(dict(frames)[change["new"]])', "draw(frames[0][1])", "tests/test_figures.py"),
+    (FIGURES, '{" checked" if first else ""}', "", "tests/test_figures.py"),
+    (FIGURES, '{"" if first else " hidden"}', "", "tests/test_figures.py"),
+    (FIGURES, "if len(row) != len(header):", "if False:", "tests/test_figures.py"),
+    (FIGURES, '<th scope="col">', "<th>", "tests/test_figures.py"),
+    ("code/papertrail/__init__.py", '"OMP_WAIT_POLICY", "PASSIVE"', '"OMP_WAIT_POLICY", "ACTIVE"', "tests/test_figures.py"),
+    ("book/_assets/papertrail.css", "--pt-orange: #a84300", "--pt-orange: #e0a080", "tests/test_figures.py"),
+    (CLAIMS, "elif (old := self.claim.sentence(self.stored)) != fresh:", "elif (old := fresh) != fresh:", "tests/test_claims.py"),
+    (CLAIMS, "return 1 if differing else 0", "return 0", "tests/test_claims.py"),
+    (CLAIMS, "if claim.id in seen:", "if False:", "tests/test_claims.py"),
+    (CLAIMS, "if key in known}", "}", "tests/test_claims.py"),
+    (CLAIMS, "type(n) is int and 1 <= n <= 60", "1 <= n <= 60", "tests/test_claims.py"),
+    (CLAIMS, "need(bool(check) != bool(unchecked)", "need(True", "tests/test_claims.py"),
+    ("book/claims/architecture_diagram.yml", "  verdict: imprecise\n  says: >-\n    Slight", "  verdict: holds\n  says: >-\n    Slight", "tests/book/test_ledger.py"),
+    ("book/claims/architecture_diagram.yml", "  article: [12]", "  article: [13]", "tests/book/test_ledger.py"),
+    ("book/claims/evidence.json", '"days": 123', '"days": 124', "tests/book/test_ledger.py"),
+    ("book/references.bib", "@misc{fairseq_code,", "@misc{fairseq_cod,", "tests/book/test_ledger.py"),
+    ("book/conftest.py", '"image/svg+xml"', '"text/plain", "text/html"', "tests/book/test_nbval_policy.py"),
+    ("book/conftest.py", 'FIGURE] = "FIGURE"', 'r".+"] = "FIGURE"', "tests/book/test_nbval_policy.py"),
+    ("tools/execute.py", 'output.get("data", {}).pop(WIDGET, None)', "pass", "tests/book/test_notebooks.py"),
+    ("tools/execute.py", 'cell.metadata.pop("execution", None)', "pass", "tests/book/test_notebooks.py"),
+    ("tools/execute.py", 'output.name == "stderr"', "False", "tests/book/test_notebooks.py"),
+    ("tools/install.py", "if sys.prefix == sys.base_prefix:", "if False:", "tests/project/test_tools.py"),
+    ("tools/install.py", 'lookup.returncode == 0 else "torch"', 'lookup.returncode == 0 else "torch-cpu"', "tests/project/test_tools.py"),
+    ("tools/install.py", "if status), 0)", "if False), 0)", "tests/project/test_tools.py"),
+    ("tools/browser.py", "raise RuntimeError(", "return str(", "tests/project/test_tools.py"),
+    ("requirements.txt", "matplotlib==3.11.2", "matplotlib==3.11.1", "tests/project/test_requirements.py"),
+    ("pyproject.toml", '"numpy==2.4.6"', '"numpy==2.4.5"', "tests/project/test_requirements.py"),
+    ("CONTRIBUTING.md", "| ruff |", "| a linter |", "tests/project/test_requirements.py"),
+    (f"{CHAPTER}/trace.py", "for step in self.trunk:", "for step in ():", f"{TESTS}/test_trace.py"),
+    (f"{CHAPTER}/trace.py", "if len(others) != 1:", "if False:", f"{TESTS}/test_trace.py"),
+    (f"{CHAPTER}/trace.py", "if origin is not start:", "if False:", f"{TESTS}/test_trace.py"),
+    (f"{CHAPTER}/trace.py", "return tuple(reversed(steps)), node", "return tuple(steps), node", f"{TESTS}/test_trace.py"),
+    (f"{CHAPTER}/trace.py", 'self.trunk.count("norm") if self.residual', "len(self.trunk) if self.residual", f"{TESTS}/test_trace.py"),
+    (f"{CHAPTER}/drawings.py", "for step in trace.trunk:\n            _box", "for step in ():\n            _box", f"{TESTS}/test_drawings.py"),
+    (f"{CHAPTER}/drawings.py", "same = published == code", "same = True", f"{TESTS}/test_drawings.py"),
+    (f"{CHAPTER}/drawings.py", "if diagram.final_norm:", "if False:", f"{TESTS}/test_drawings.py"),
+    (f"{CHAPTER}/drawings.py", '"yes" if worst < tolerance else', '"yes" if True else', f"{TESTS}/test_drawings.py"),
+    (f"{CHAPTER}/drawings.py", "middle = [median(column)", "middle = [max(column)", f"{TESTS}/test_drawings.py"),
+    (f"{CHAPTER}/by_hand.py", '("n", "a")', '("n", "na")', f"{TESTS}/test_by_hand.py"),
+    (f"{CHAPTER}/checks.py", "return \"holds\" if condition else otherwise", "return \"holds\"", f"{TESTS}/test_checks.py"),
+    (f"{CHAPTER}/sublayer.py", "return x + value", "return value", f"{TESTS}/test_sublayer.py"),
+    (f"{CHAPTER}/transformer.py", "/ math.sqrt(self.d_k)", "", f"{TESTS}/test_transformer.py"),
+    (f"{CHAPTER}/transformer.py", ".tril()", "", f"{TESTS}/test_transformer.py"),
+    (f"{CHAPTER}/schedule.py", "step * float(warmup) ** -1.5", "step * float(warmup) ** -1.4", f"{TESTS}/test_schedule.py"),
+    (f"{CHAPTER}/accounting.py", "row.num_layers * 3 * attention", "row.num_layers * 2 * attention", f"{TESTS}/test_accounting.py"),
+    (f"{CHAPTER}/history.py", "date(2017, 10, 16)", "date(2017, 10, 6)", f"{TESTS}/test_history.py"),
+    (f"{CHAPTER}/measurements.py", "lower, upper = ([1 + slope", "lower, upper = ([2 + slope", f"{TESTS}/test_measurements.py"),
+]  # fmt: skip
+SAMPLED = 2
+
+
+def cases():
+    for i, mutation in enumerate(MUTATIONS):
+        marks = () if i < SAMPLED else pytest.mark.long
+        yield pytest.param(*mutation, id=f"{mutation[0].rsplit('/', 1)[-1]}-{i}", marks=marks)
+
+
+@pytest.fixture
+def copy(root, tmp_path):
+    """The files that git tracks, in a folder of their own, as a repository (some tests ask git for its files)."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (root / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / name, tmp_path / name)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "add", "-A"], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("file", "old", "new", "tests"), list(cases()))
+def test_a_broken_line_is_noticed(copy, monkeypatch, file, old, new, tests):
+    path = copy / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"the mutation of {file} no longer fits the code"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(copy / "code"))
+    monkeypatch.setenv("PAPERTRAIL_BOOK", str(copy / "book"))
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", tests]
+    result = subprocess.run(command, cwd=copy, capture_output=True, text=True)
+    assert result.returncode == 1, result.stdout[-1500:]
