@@ -168,7 +168,7 @@ class StatusDirective(SphinxDirective):
         status = json.loads(path.read_text(encoding="utf-8"))
         lines = ["| notebook | CPU time | slowest cell | peak memory |", "|---|---|---|---|"]
         lines += [
-            f"| `{n['notebook']}` | {n['cpu_seconds']:.1f} s "
+            f"| [{Path(n['notebook']).stem.replace('_', ' ')}]({n['notebook']}) | {n['cpu_seconds']:.1f} s "
             f"| {n['slowest_cell_seconds']:.1f} s | {n['peak_mib']:.0f} MiB |"
             for n in status["notebooks"]
         ]
@@ -180,6 +180,13 @@ class StatusDirective(SphinxDirective):
         box = nodes.container()
         self.state.nested_parse(StringList(lines, source=str(path)), self.content_offset, box)
         return box.children
+
+
+def mark_chinese_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Give the glossary's Chinese terms their language (docutils turns the class into a lang attribute)."""
+    for term in doctree.findall(nodes.term):
+        if re.search(r"[\u4e00-\u9fff]", term.astext()):
+            term["classes"].append("language-zh")
 
 
 def load_ledger(app: Sphinx) -> None:
@@ -235,6 +242,13 @@ def keep_pages_offline(app: Sphinx, config: Config) -> None:
     config.mathjax_path = "mathjax/tex-chtml.js"
 
 
+def spare_pages_without_formulas(app: Sphinx, page: str, template: str, context: dict, doctree: Any) -> None:
+    """Sphinx also gives MathJax (263 KB compressed) to a page whose children alone have formulas; take it back."""
+    if not app.env.get_domain("math").data["has_equations"].get(page):
+        scripts = context.get("script_files", [])
+        context["script_files"] = [s for s in scripts if "mathjax" not in str(getattr(s, "filename", s))]
+
+
 def visit_citation(translator: Any, node: nodes.citation) -> None:
     """docutils marks entries with a role that today's accessibility checks no longer accept inside a list."""
     if not isinstance(node.previous_sibling(), nodes.citation):
@@ -260,4 +274,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", offer_launch_buttons)
     app.connect("builder-inited", load_ledger)
     app.connect("doctree-resolved", resolve_claims)
+    app.connect("doctree-resolved", mark_chinese_terms)
+    app.connect("html-page-context", spare_pages_without_formulas, priority=900)  # after Sphinx added it
     return {"version": __version__, "parallel_read_safe": False, "parallel_write_safe": False}
