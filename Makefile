@@ -1,5 +1,5 @@
 # What people type. Logic lives in tools/ and code/papertrail; `make help` lists the targets.
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c "" 2>/dev/null && echo $$p && break; done)
 RUN := .venv/bin/python
 export OMP_NUM_THREADS := 1
 export OMP_WAIT_POLICY := PASSIVE

@@ -53,7 +53,11 @@ def test_binder_gets_the_cpu_build_and_no_tools(binder):
 def test_chapter_1_runs_there_within_a_gibibyte_and_prints_what_is_stored(binder, monkeypatch):
     spec = binder / "kernels" / "kernels" / "binder"
     spec.mkdir(parents=True)
-    limit = f"import resource, os, sys; resource.setrlimit(resource.RLIMIT_DATA, ({GIBIBYTE}, {GIBIBYTE})); os.execv(sys.argv[1], sys.argv[1:])"
+    limit = (
+        "import resource, os, sys\n"
+        f"resource.setrlimit(resource.RLIMIT_DATA, ({GIBIBYTE}, {GIBIBYTE}))\n"
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
     argv = ["bash", str(binder / ".binder" / "start"), sys.executable, "-c", limit,
             str(binder / "env" / "bin" / "python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"]  # fmt: skip
     (spec / "kernel.json").write_text(
@@ -63,7 +67,12 @@ def test_chapter_1_runs_there_within_a_gibibyte_and_prints_what_is_stored(binder
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     path = binder / "book" / "architecture_diagram.ipynb"
     stored, fresh = nbformat.read(path, as_version=4), nbformat.read(path, as_version=4)
-    probe = "import os, resource; print(os.environ['OMP_NUM_THREADS'], os.environ['OMP_WAIT_POLICY'], resource.getrlimit(resource.RLIMIT_DATA)[0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    probe = (
+        "import os, resource\n"
+        "print(os.environ['OMP_NUM_THREADS'], os.environ['OMP_WAIT_POLICY'])\n"
+        "print(resource.getrlimit(resource.RLIMIT_DATA)[0])\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
     fresh.cells.append(nbformat.v4.new_code_cell(probe))
     NotebookClient(
         fresh, timeout=120, kernel_name="binder", resources={"metadata": {"path": str(path.parent)}}

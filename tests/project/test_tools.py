@@ -18,6 +18,7 @@ def test_the_installer_names_the_sets_it_knows(capsys):
 
 
 def test_the_installer_refuses_to_touch_the_system(monkeypatch, capsys):
+    monkeypatch.setattr(install, "pip", lambda *arguments: pytest.fail("pip was called"))
     monkeypatch.setattr(sys, "prefix", sys.base_prefix)
     assert install.main(["book"]) == 2
     assert "outside a virtual environment" in capsys.readouterr().err
@@ -105,3 +106,15 @@ def test_every_make_target_is_explained_and_short(root):
         assert f"make {target} " in listed
     for rule in text.split("\n\n"):
         assert len([line for line in rule.splitlines() if line.startswith("\t")]) <= 4
+
+
+def test_the_readmes_picture_is_drawn_by_the_code_that_stands_here():
+    """Compared by its words and shapes, not byte for byte: coordinates differ between machines in the last digit."""
+    import re
+
+    from picture import PICTURE, picture
+
+    def skeleton(svg):
+        return re.sub(r"-?\d+(\.\d+)?", "0", svg)
+
+    assert skeleton(PICTURE.read_text(encoding="utf-8")) == skeleton(picture())

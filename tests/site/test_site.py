@@ -128,3 +128,14 @@ def test_a_pages_own_content_is_light(site, name):
     assert len(gzip.compress(text.encode())) <= 150_000
     for part in text.split('<fieldset class="pt-moving">')[1:]:
         assert len(gzip.compress(part.split("</fieldset>")[0].encode())) <= 30_000
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_only_pages_with_formulas_load_mathjax(site, name):
+    text = (site / name).read_text(encoding="utf-8")
+    assert ("mathjax/tex-chtml.js" in text) is ('class="math ' in text)
+
+
+def test_chinese_terms_carry_their_language(site):
+    text = (site / "book" / "glossary.html").read_text(encoding="utf-8")
+    assert text.count('lang="zh"') >= 20
