@@ -156,11 +156,18 @@ def as_xml(face):
         ([(str(i), i) for i in range(13)], "demo", "13 given, but 2 to 12"),
         ([("a", 1), ("a", 2)], "demo", "labels must be unique"),
         (FRAMES, "Demo 1", "only lower-case letters"),
+        ([1, 2], "demo", "each must be a pair of a label and a setting"),
+        ([(1, "a"), (2, "b")], "demo", "each must be a pair"),
     ],
 )
 def test_a_malformed_moving_figure_is_refused(frames, name, message):
     with pytest.raises(ValueError, match=message):
         figures.moving_html(draw, frames, name=name, question="?")
+
+
+def test_a_moving_figure_without_a_question_is_refused():
+    with pytest.raises(ValueError, match="question: is empty"):
+        figures.moving_html(draw, FRAMES, name="demo", question=" ")
 
 
 def test_with_a_kernel_each_move_draws_again_by_the_same_function(monkeypatch):
@@ -184,10 +191,15 @@ def test_with_a_kernel_each_move_draws_again_by_the_same_function(monkeypatch):
 
 def test_a_table_has_header_cells_and_aligned_text(monkeypatch):
     sent = capture(monkeypatch)
-    figures.show_table(("rule", "norms"), [("none/dan", "30"), ("n/da", "<32>")])
+    figures.show_table(("rule", "norms"), [("none/dan", "30"), ("n/da", "<32>"), ("n", 2)])
     bundle, _ = sent[0]
     assert bundle["text/html"].count('<th scope="col">') == 2 and "&lt;32&gt;" in bundle["text/html"]
-    assert bundle["text/plain"].splitlines() == ["rule      norms", "none/dan  30", "n/da      <32>"]
+    assert bundle["text/plain"].splitlines() == [
+        "rule      norms",
+        "none/dan  30",
+        "n/da      <32>",
+        "n         2",
+    ]
     with pytest.raises(ValueError, match="has 1 cells, but the header has 2"):
         figures.show_table(("a", "b"), [("x",)])
 

@@ -22,7 +22,7 @@ import yaml
 
 KINDS = ("history", "mathematics", "experiment")
 VERDICTS = ("holds", "holds-at-small-scale", "imprecise", "wrong", "not-checkable-here")
-READ = ("full-text", "secondary", "abstract")
+READ = ("full-text", "secondary", "abstract", "viewed")
 FIELDS = {"id", "claim", "article", "where", "sources", "kind", "check", "unchecked", "verdict", "says"}
 
 
@@ -269,4 +269,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except LedgerError as error:
+        print(f"papertrail.claims: {error}", file=sys.stderr)
+        raise SystemExit(2) from None

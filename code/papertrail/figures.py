@@ -140,7 +140,7 @@ def show(fig: Figure, alt: str) -> None:
     display(bundle, raw=True, metadata={"papertrail": {"alt": alt}})
 
 
-def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Display a small table as real table cells, with aligned text beside it for terminals and for nbval.
 
     Raises:
@@ -148,6 +148,7 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """
     from IPython.display import display
 
+    rows = [[str(cell) for cell in row] for row in rows]
     for row in rows:
         if len(row) != len(header):
             raise ValueError(f"rows: {row!r} has {len(row)} cells, but the header has {len(header)}")
@@ -183,7 +184,8 @@ def moving_figure(
         question: what moving the control answers; it becomes the group's legend.
 
     Raises:
-        ValueError: too few or too many frames, a repeated label, or a malformed `name`.
+        ValueError: too few or too many frames, a frame that is no pair, a repeated label, an empty `question`,
+            or a malformed `name`.
     """
     import ipywidgets
     from IPython.display import display
@@ -216,7 +218,12 @@ def moving_html(
     draw: Callable[[Any], Drawing], frames: Sequence[tuple[str, Any]], *, name: str, question: str
 ) -> str:
     """The kernel-free face of `moving_figure`: a fieldset of radio buttons followed by one figure for each."""
+    for frame in frames:
+        if not (isinstance(frame, tuple) and len(frame) == 2 and isinstance(frame[0], str)):
+            raise ValueError(f"frames: got {frame!r}; each must be a pair of a label and a setting")
     labels = [label for label, _ in frames]
+    if not question.strip():
+        raise ValueError("question: is empty; say what moving the control answers")
     if not 2 <= len(frames) <= MAX_FRAMES:
         raise ValueError(f"frames: {len(frames)} given, but 2 to {MAX_FRAMES} are allowed")
     if len(set(labels)) != len(labels):

@@ -36,6 +36,7 @@ READ_WORDS = {
     "full-text": "read in full text",
     "secondary": "read in a secondary source",
     "abstract": "abstract read",
+    "viewed": "picture viewed",
 }
 log = getLogger(__name__)
 

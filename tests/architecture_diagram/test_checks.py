@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 
 from papertrail import claims
-from papertrail.architecture_diagram import accounting, checks, drawings, history, measurements, transformer
+from papertrail.architecture_diagram import (
+    accounting,
+    checks,
+    drawings,
+    history,
+    measurements,
+    torch_conventions,
+    transformer,
+)
 
 CHAPTER = [row for row in claims.load() if row.chapter == "architecture_diagram" and row.check]
 
@@ -43,10 +51,10 @@ def one_order_twice(monkeypatch):
 
 
 def measured(function, **changes):
-    """A measurement whose result is changed before the check sees it."""
+    """A measurement of torch whose result is changed before the check sees it."""
 
     def plant(monkeypatch):
-        real = getattr(measurements, function)
+        real = getattr(torch_conventions, function)
         monkeypatch.setattr(checks, function, lambda *args: replace(real(*args), **changes))
 
     return plant

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from papertrail.architecture_diagram import drawings, measurements
+from papertrail.architecture_diagram import drawings, measurements, torch_conventions
 from papertrail.architecture_diagram.history import REVISIONS
 from papertrail.architecture_diagram.sublayer import Rule
 from papertrail.figures import FONT_POINTS, to_svg
@@ -46,9 +46,10 @@ def test_a_dated_frame_says_in_picture_and_words_whether_the_code_is_figure_1(re
     drawing = drawings.draw_revision(revision)
     agrees = (revision.preprocess, revision.postprocess) == ("none", "dan")
     text = " ".join(labels(drawing))
-    assert ("The code is Figure 1." in text) is agrees
+    assert ("Same order as Figure 1." in text) is agrees
     assert revision.commits[-1] in text and revision.commits[-1] in drawing[1]
-    assert str(revision.rule) in drawing[1]
+    assert str(revision.rule) in drawing[1] and revision.change in drawing[1]
+    assert revision.change in text
 
 
 def test_frames_are_few_and_their_labels_unique():
@@ -63,15 +64,21 @@ def test_the_six_rules_are_told_apart_by_their_diagrams():
 
 
 def test_curves_state_their_finding_seeds_and_values_in_title_axes_and_words():
-    difference = measurements.measure_order_difference(depth=6, d_model=32, seeds=3)
-    drawing = drawings.draw_order_difference(difference)
+    xavier, linear = (
+        measurements.measure_order_difference(depth=3, d_model=32, seeds=3, start=start)
+        for start in ("xavier", "linear")
+    )
+    drawing = drawings.draw_order_difference(xavier, linear)
     shown = " ".join(labels(drawing))
-    middle = sorted(row[-1] for row in difference.with_final_norm)[1]
-    assert f"{100 * middle:.0f}% apart" in shown and "3 seeds" in shown and f"{middle:.2f}" in drawing[1]
+    loud, quiet = (sorted(row[-1] for row in result.with_final_norm)[1] for result in (xavier, linear))
+    assert f"{100 * loud:.0f}% or {100 * quiet:.0f}% apart" in shown
+    assert "3 layers, width 32, 3 seeds" in shown
+    assert f"{loud:.2f} from Xavier" in drawing[1] and f"{quiet:.2f} from torch" in drawing[1]
 
     growth = measurements.measure_rms_by_depth(depth=12, d_model=32, seeds=3)
     drawing = drawings.draw_rms_by_depth(growth)
     end = sorted(row[-1] ** 2 for row in growth.pre_ln)[1]
+    assert "width 32, 3 seeds" in " ".join(labels(drawing))
     assert (
         f"grows to {end:.0f}" in " ".join(labels(drawing)) and f"to {end:.0f} after 12 layers" in drawing[1]
     )
@@ -98,14 +105,14 @@ def test_no_text_in_a_figure_is_smaller_than_the_house_allows(draw):
 
 
 def test_tables_have_a_cell_for_every_column_and_show_failure_as_a_number():
-    agreement = measurements.measure_torch_agreement(seeds=1)
+    agreement = torch_conventions.measure_torch_agreement(seeds=1)
     header, rows = drawings.table_of_agreement([("float64", 1e-12, agreement), ("float64", 0.0, agreement)])
     assert all(len(row) == len(header) for row in rows)
     assert all(row[3] == "yes" and row[4].startswith("no, ") for row in rows)
-    conventions = measurements.measure_torch_conventions(depths=(1, 6), spreads=(0.0, 0.1), seeds=1)
+    conventions = torch_conventions.measure_torch_conventions(depths=(1, 6), spreads=(0.0, 0.1), seeds=1)
     for header, rows in (
         drawings.table_of_code_bases(), drawings.table_of_vocabularies(),
         drawings.table_of_output_sizes(conventions), drawings.table_of_extra_norms(conventions),
     ):  # fmt: skip
         assert rows and all(len(row) == len(header) for row in rows)
-    assert drawings.table_of_extra_norms(conventions)[1][0][1] == "under 0.001 %"
+    assert drawings.table_of_extra_norms(conventions)[1][0][1] == "under 0.001%"

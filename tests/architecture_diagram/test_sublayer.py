@@ -20,8 +20,8 @@ TABLE = [
     ("n", "dan", "norm(x + drop(f(norm(x))))", "double norm", 2, True),
     ("none", "da", "x + drop(f(x))", "no norm", 0, False),
     ("nd", "none", "f(drop(norm(x)))", "unnamed", 1, True),
-    ("dn", "adn", "norm(drop(x + f(norm(drop(x)))))", "double norm", 2, True),
-    ("n", "ad", "drop(x + f(norm(x)))", "Pre-LN", 1, True),
+    ("dn", "adn", "norm(drop(x + f(norm(drop(x)))))", "unnamed", 2, True),
+    ("n", "ad", "drop(x + f(norm(x)))", "unnamed", 1, True),
     ("none", "n", "norm(f(x))", "unnamed", 1, False),
     ("nn", "a", "x + f(norm(norm(x)))", "unnamed", 2, True),
 ]
@@ -261,3 +261,13 @@ def test_gradients_match_finite_differences(rule):
     sublayer = randomized(Sublayer(f, *rule, d_model=3).double())
     x = torch.randn(2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert torch.autograd.gradcheck(sublayer, (x.requires_grad_(),))
+
+
+def test_something_that_cannot_be_called_is_refused_at_once():
+    with pytest.raises(TypeError, match="f: got None; allowed is a module or function"):
+        Sublayer(None, "none", "dan", d_model=4)
+
+
+def test_an_unknown_letter_is_named_before_anything_else():
+    with pytest.raises(ValueError, match='preprocess: got "n/da" with the letter "/"'):
+        Rule("n/da", "da")

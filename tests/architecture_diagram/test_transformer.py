@@ -329,3 +329,16 @@ def test_torch_fx_traces_the_layers(rule):
     ):
         traced = torch.fx.symbolic_trace(layer)
         torch.testing.assert_close(traced(*inputs), layer(*inputs), rtol=0, atol=0)
+
+
+def test_sizes_and_shapes_that_make_no_sense_are_named():
+    sizes = {"d_model": 8, "num_heads": 2, "d_ff": 16}
+    with pytest.raises(ValueError, match="num_layers: got 0; allowed are integers from 1 up"):
+        Transformer(5, num_layers=0, **sizes)
+    with pytest.raises(ValueError, match="d_model: got 9; allowed are even widths"):
+        Transformer(5, d_model=9, num_heads=3, d_ff=16, num_layers=1)
+    model = Transformer(5, num_layers=1, **sizes)
+    tokens = torch.zeros(2, 3, dtype=torch.long)
+    for source, target in ((tokens, tokens[:1]), (tokens[0], tokens[0])):
+        with pytest.raises(ValueError, match=r"source, target: got shapes .* allowed are \(batch, length\)"):
+            model(source, target)

@@ -1,5 +1,6 @@
 """Figures of chapter 1. Diagrams are drawn from traces of running modules, curves from `measure_*` results."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -17,14 +18,10 @@ from papertrail.architecture_diagram.accounting import (
     vocabulary_range,
 )
 from papertrail.architecture_diagram.history import CODE_BASES, REVISIONS, Revision
-from papertrail.architecture_diagram.measurements import (
-    OrderDifference,
-    RmsByDepth,
-    TorchAgreement,
-    TorchConventions,
-)
+from papertrail.architecture_diagram.measurements import OrderDifference, RmsByDepth
 from papertrail.architecture_diagram.schedule import SCHEDULES
 from papertrail.architecture_diagram.sublayer import Rule
+from papertrail.architecture_diagram.torch_conventions import TorchAgreement, TorchConventions
 from papertrail.architecture_diagram.trace import Trace, trace_layer
 from papertrail.architecture_diagram.transformer import Encoder
 from papertrail.figures import Drawing
@@ -130,14 +127,14 @@ def _blank(height: float) -> tuple:
 
 
 def draw_revision(revision: Revision) -> Drawing:
-    """Figure 1 as published beside the code of one date, both traced; what differs is said in words."""
+    """The published order beside the code of one date, both traced; what changed that day is said in words."""
     published, code = diagram_of("none", "dan"), diagram_of(revision.preprocess, revision.postprocess)
     same = published == code
-    height = 392.0
+    height = 448.0
     fig, ax = _blank(height)
     release = f", first in {revision.release}" if revision.release else ""
     day = f"{revision.date.day} {revision.date:%B %Y}"
-    verdict = "The code is Figure 1." if same else "The code is no longer Figure 1."
+    verdict = "Same order as Figure 1." if same else "No longer the order of Figure 1."
     if not revision.is_default:
         verdict = "On request, and not by default: another order."
     lines = [
@@ -145,16 +142,17 @@ def draw_revision(revision: Revision) -> Drawing:
         (f"{revision.configuration}, rule {revision.rule} ({revision.rule.name})", look.INK, "normal"),
         (f"x becomes {code.layer[0].formula}", look.INK, "normal"),
         (verdict, look.GREEN if same else look.ORANGE, "bold"),
+        *((line, look.INK, "normal") for line in textwrap.wrap(revision.change, 56, break_on_hyphens=False)),
     ]
     for i, (text, color, weight) in enumerate(lines):
-        ax.text(10, height - 18 - 17 * i, text, color=color, weight=weight)
-    for i, (title, diagram) in enumerate((("The paper's Figure 1", published), ("The code that day", code))):
-        ax.text(10 + i * COLUMN, height - 96, title, color=look.INK, weight="bold")
+        ax.text(10, height - 16 - 15 * i, text, color=color, weight=weight)
+    for i, (title, diagram) in enumerate((("Published, 2017", published), ("The code that day", code))):
+        ax.text(10 + i * COLUMN, height - 142, title, color=look.INK, weight="bold")
         draw_stack(ax, diagram, i * COLUMN, 8.0)
-    _line(ax, (COLUMN, 8), (COLUMN, height - 86), color=look.GRID)
+    _line(ax, (COLUMN, 8), (COLUMN, height - 132), color=look.GRID)
     alt = (
         f"{day}, {revision.configuration} at commit {revision.commits[-1]}, rule {revision.rule}. {verdict} "
-        f"Figure 1: {published.words}. Code: {code.words}."
+        f"{revision.change} Published: {published.words}. Code: {code.words}."
     )
     return fig, alt
 
@@ -201,22 +199,30 @@ def _band(ax: Axes, xs: Sequence[float], rows: Sequence[Sequence[float]], color:
     return middle
 
 
-def draw_order_difference(result: OrderDifference) -> Drawing:
-    """How far the two orders drift apart on the same weights, sub-layer by sub-layer."""
-    fig, ax = look.new_figure(3.1)
-    xs = list(range(1, len(result.with_final_norm[0]) + 1))
-    raw = _band(ax, xs, result.without_final_norm, look.ORANGE)
-    fair = _band(ax, xs, result.with_final_norm, look.BLUE)
-    ax.text(xs[-5], raw[-5] + 0.22, "without a final norm", color=look.ORANGE, ha="right")
-    ax.text(xs[-4], fair[-4] - 0.34, "with the final norm", color=look.BLUE, ha="left")
-    ax.set_title(f"Same weights, other order: {100 * fair[-1]:.0f}% apart at the end")
-    ax.set_xlabel(f"sub-layer (6 encoder layers, {result.seeds} seeds)")
+def draw_order_difference(xavier: OrderDifference, linear: OrderDifference) -> Drawing:
+    """How far the two orders drift apart on the same weights, from two ways to draw those weights."""
+    fig, ax = look.new_figure(3.3)
+    xs = list(range(1, len(xavier.with_final_norm[0]) + 1))
+    curves = (
+        (xavier.without_final_norm, look.ORANGE, "Xavier, no final norm"),
+        (xavier.with_final_norm, look.BLUE, "Xavier"),
+        (linear.with_final_norm, look.GREEN, "torch's default"),
+    )
+    ends = []
+    for rows, color, label in curves:
+        middle = _band(ax, xs, rows, color)
+        at, top = (2 * len(xs)) // 3 - 1, max(xavier.without_final_norm[0])
+        ax.text(xs[at], middle[at] + 0.05 * top, label, color=color, ha="right")
+        ends.append(middle[-1])
+    ax.set_title(f"Same weights, other order: {100 * ends[1]:.0f}% or {100 * ends[2]:.0f}% apart")
+    ax.set_xlabel(f"sub-layer ({len(xs) // 2} layers, width {xavier.d_model}, {xavier.seeds} seeds)")
     ax.set_ylabel("distance / length")
     ax.set_ylim(0, None)
     ax.set_xticks(xs[1::2])
     alt = (
-        f"Relative distance between Pre-LN and Post-LN states on the same weights, {result.seeds} seeds. With a final "
-        f"norm it is zero after the first sub-layer and {fair[-1]:.2f} after the last; without one it is {raw[-1]:.1f}."
+        f"Relative distance between Pre-LN and Post-LN states on the same weights, {xavier.seeds} seeds. With a final "
+        f"norm it is zero after sub-layer 1 and after sub-layer {xs[-1]} it is {ends[1]:.2f} from Xavier weights, "
+        f"{ends[2]:.2f} from torch's default. Without a final norm it is {ends[0]:.1f} from Xavier weights."
     )
     return fig, alt
 
@@ -235,7 +241,7 @@ def draw_rms_by_depth(result: RmsByDepth) -> Drawing:
     ax.text(half + 8, grown[half] + 2, "Pre-LN, no final norm", color=look.ORANGE)
     ax.text(layers[-1], level[-1] + 2.5, "Post-LN", color=look.BLUE, ha="right")
     ax.set_title(f"Unnormalized, the Pre-LN stream grows to {grown[-1]:.0f}")
-    ax.set_xlabel(f"layer l (width 256, {result.seeds} seeds)")
+    ax.set_xlabel(f"layer l (width {result.d_model}, {result.seeds} seeds)")
     ax.set_ylabel("mean square")
     ax.set_ylim(0, None)
     alt = (
@@ -314,7 +320,7 @@ def table_of_code_bases() -> Table:
     """What each code base builds, under which setting."""
     rows = [
         (
-            base.name,
+            f"{base.name} {base.version}",
             base.setting,
             "yes" if base.is_default else "no",
             base.rule.name,
@@ -337,7 +343,7 @@ def table_of_extra_norms(result: TorchConventions) -> Table:
     """How much nn.Transformer's two extra norms change its output as gains and biases move."""
     columns = zip(result.spreads, result.extra_norm_difference, strict=True)
     return ("gains and biases moved by", "change of the output"), [
-        (f"{spread:g}", "under 0.001 %" if change < 1e-5 else f"{100 * change:.0f} %")
+        (f"{spread:g}", "under 0.001%" if change < 1e-5 else f"{100 * change:.0f}%")
         for spread, change in columns
     ]
 

@@ -124,6 +124,10 @@ CODE_BASES = (
         "The library-wide default is the published order; transformer_base overrides it.",
     ),
     CodeBase(
+        "tensor2tensor", "bafdc1b6", "transformer_base", True, "n", "da", True,
+        "What the named configuration gives since October 2017; both stacks end in a norm.",
+    ),
+    CodeBase(
         "The Annotated Transformer", "debc9fd7", "SublayerConnection", True, "n", "da", True,
         "The text quotes the paper's LayerNorm(x + Sublayer(x)); the class puts the norm first, for "
         "simplicity; its norm divides by (unbiased standard deviation + eps), which goes unremarked.",
@@ -151,5 +155,9 @@ CODE_BASES = (
     CodeBase(
         "torch.nn", "2.13.0", "Transformer(), norm_first=False", True, "none", "dan", True,
         "Ends both stacks in a norm whatever the order, so the last value is normalized twice in a row.",
+    ),
+    CodeBase(
+        "torch.nn", "2.13.0", "Transformer(), norm_first=True", False, "n", "da", True,
+        "The same final norms, which this order needs.",
     ),
 )  # fmt: skip

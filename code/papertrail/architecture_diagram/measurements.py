@@ -12,13 +12,10 @@ from papertrail.architecture_diagram.accounting import TABLE_3, count_parameters
 from papertrail.architecture_diagram.sublayer import NAMES, Rule, Sublayer
 from papertrail.architecture_diagram.transformer import (
     Decoder,
-    DecoderLayer,
     Encoder,
-    EncoderLayer,
     FeedForward,
     MultiHeadAttention,
     Transformer,
-    causal_mask,
 )
 
 PUBLISHED = Rule("none", "dan")
@@ -26,14 +23,25 @@ PRE_LN = Rule("n", "da")
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Seed torch's CPU generator for a block, then put the caller's state back."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would also reseed any GPU
         yield
 
 
-def _relative(ours: Tensor, theirs: Tensor) -> float:
+def at_least_one(**numbers: int) -> None:
+    """Refuse sizes and seed counts below 1, by name.
+
+    Raises:
+        ValueError: a number is not an integer of at least 1.
+    """
+    for argument, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{argument}: got {value!r}; allowed are integers from 1 up")
+
+
+def relative(ours: Tensor, theirs: Tensor) -> float:
     """Largest difference over the largest entry of `theirs`."""
     return ((ours - theirs).abs().max() / theirs.abs().max()).item()
 
@@ -43,7 +51,7 @@ def _distance(a: Tensor, b: Tensor) -> float:
     return ((a - b).norm() / b.norm()).item()
 
 
-def _rms(x: Tensor) -> float:
+def rms(x: Tensor) -> float:
     return x.square().mean().sqrt().item()
 
 
@@ -61,130 +69,60 @@ def _states(functions: list[nn.Module], rule: Rule, x: Tensor) -> list[Tensor]:
 
 
 @dataclass(frozen=True)
-class LayerAgreement:
-    """Our layer against torch.nn's: largest difference over largest entry, the worst of all seeds."""
-
-    layer: str
-    norm_first: bool
-    forward: float
-    gradient: float  # the worst tensor among the inputs and all parameters
-
-
-@dataclass(frozen=True)
-class TorchAgreement:
-    """The four comparisons, and how many seeds each was made with."""
-
-    rows: list[LayerAgreement]
-    seeds: int
-
-    @property
-    def worst(self) -> float:
-        return max(max(row.forward, row.gradient) for row in self.rows)
-
-
-def _in_order(theirs: nn.Module, ours: nn.Module) -> list[tuple[Tensor, list[Tensor]]]:
-    return [(yours, [mine]) for yours, mine in zip(theirs.parameters(), ours.parameters(), strict=True)]
-
-
-def _beside(ours: EncoderLayer | DecoderLayer, theirs: nn.Module) -> list[tuple[Tensor, list[Tensor]]]:
-    """Each of torch's parameters with those of ours that, put end to end, hold the same numbers."""
-    attentions = [(ours.self_attention.f, theirs.self_attn)]
-    if isinstance(ours, DecoderLayer):
-        attentions.append((ours.cross_attention.f, theirs.multihead_attn))
-    pairs = []
-    for mine, yours in attentions:
-        projections = (mine.query, mine.key, mine.value)
-        pairs.append((yours.in_proj_weight, [linear.weight for linear in projections]))
-        pairs.append((yours.in_proj_bias, [linear.bias for linear in projections]))
-        pairs.extend(_in_order(yours.out_proj, mine.output))
-    pairs.extend(_in_order(theirs.linear1, ours.feed_forward.f.expand))
-    pairs.extend(_in_order(theirs.linear2, ours.feed_forward.f.contract))
-    my_norms = [module for module in ours.modules() if isinstance(module, nn.LayerNorm)]
-    your_norms = [module for module in theirs.modules() if isinstance(module, nn.LayerNorm)]
-    for mine, yours in zip(my_norms, your_norms, strict=True):
-        pairs.extend(_in_order(yours, mine))
-    return pairs
-
-
-def _compare_layers(decoder: bool, norm_first: bool, dtype: torch.dtype, seed: int) -> tuple[float, float]:
-    """Forward and gradient difference of one layer at one seed, with a causal and a padding mask in play."""
-    rule = PRE_LN if norm_first else PUBLISHED
-    options = {"dropout": 0.0, "batch_first": True, "norm_first": norm_first, "layer_norm_eps": 1e-6}
-    with _seeded(seed):
-        theirs = (nn.TransformerDecoderLayer if decoder else nn.TransformerEncoderLayer)(32, 4, 64, **options)
-        layer = DecoderLayer if decoder else EncoderLayer
-        ours = layer(32, 4, 64, rule.preprocess, rule.postprocess, bias=True).to(dtype)
-        theirs = theirs.to(dtype)
-        with torch.no_grad():
-            for parameter, mine in _beside(ours, theirs):
-                parameter += 0.1 * torch.randn_like(parameter)  # moves gains off 1 and biases off 0
-                for part, values in zip(mine, parameter.split([len(part) for part in mine]), strict=True):
-                    part.copy_(values)
-        x, memory = torch.randn(2, 3, 7, 32, dtype=dtype)
-        direction = torch.randn(3, 7, 32, dtype=dtype)  # a plain sum has no gradient through a norm
-    real = torch.arange(7) < torch.tensor([[7], [5], [2]])  # (3, 7) bool, True at real tokens
-
-    def run(module: nn.Module, *masks: Tensor, **named: Tensor) -> tuple[Tensor, list[Tensor]]:
-        inputs = [x.clone().requires_grad_()] + [memory.clone().requires_grad_()] * decoder
-        out = module(*inputs, *masks, **named)
-        (out * direction).sum().backward()
-        return out.detach(), [tensor.grad for tensor in inputs]
-
-    if decoder:
-        my_out, my_grads = run(ours, causal_mask(7), real[:, None, None, :])
-        out, grads = run(theirs, tgt_mask=~causal_mask(7), memory_key_padding_mask=~real)
-    else:
-        my_out, my_grads = run(ours, real[:, None, None, :])
-        out, grads = run(theirs, src_key_padding_mask=~real)
-    for parameter, mine in _beside(ours, theirs):
-        grads.append(parameter.grad)
-        my_grads.append(torch.cat([part.grad for part in mine]))
-    return _relative(my_out, out), max(_relative(a, b) for a, b in zip(my_grads, grads, strict=True))
-
-
-def measure_torch_agreement(dtype: torch.dtype = torch.float64, seeds: int = 3) -> TorchAgreement:
-    """Compare none/dan with norm_first=False and n/da with norm_first=True, on copied weights and equal eps.
-
-    A gradient is compared tensor by tensor, in torch's packing: alone, the gradient of a key bias is zero but
-    for round-off, since a softmax ignores a shift.
-    """
-    rows = []
-    for decoder in (False, True):
-        for norm_first in (False, True):
-            results = [_compare_layers(decoder, norm_first, dtype, seed) for seed in range(seeds)]
-            forward, gradient = (max(values) for values in zip(*results, strict=True))
-            rows.append(LayerAgreement("decoder" if decoder else "encoder", norm_first, forward, gradient))
-    return TorchAgreement(rows, seeds)
-
-
-@dataclass(frozen=True)
 class OrderDifference:
-    """Relative distance of n/da from none/dan on the same weights, as [seed][sub-layer]."""
+    """Relative distance of n/da from none/dan on the same weights, as [seed][sub-layer].
+
+    Outputs of equal length that have nothing to do with one another are sqrt(2) apart.
+    """
 
     without_final_norm: list[list[float]]
     with_final_norm: list[list[float]]  # as if the stack ended there
+    start: str
+    d_model: int
     seeds: int
 
 
-def measure_order_difference(depth: int = 6, d_model: int = 128, seeds: int = 5) -> OrderDifference:
+STARTS = ("xavier", "linear")
+
+
+def measure_order_difference(
+    depth: int = 6, d_model: int = 128, seeds: int = 5, start: str = "xavier"
+) -> OrderDifference:
     """Run one encoder's weights under both rules and compare the states, Euclidean distance over length.
 
-    Xavier weights, gains 1, biases 0, normalized inputs, no dropout, float64. Normalized inputs make the
-    first sub-layer see the same value under both rules, and so isolate where the rules part: not in what a
-    sub-layer is fed first, but in what its output is added to from the second sub-layer on.
+    Gains 1, biases of the maps as `start` makes them, normalized inputs, no dropout, float64. Normalized
+    inputs make the first sub-layer see the same value under both rules, and so isolate where the rules part:
+    not in what a sub-layer is fed first, but in what its output is added to from the second sub-layer on.
+
+    Args:
+        depth: encoder layers, of two sub-layers each.
+        start: "xavier" (Xavier normal matrices, zero biases) or "linear" (what torch's nn.Linear starts with:
+            entries and biases uniform within 1 / sqrt(fan-in), a third of Xavier's variance on square maps).
+
+    Raises:
+        ValueError: `start` is not one of the two, or a number is below 1.
     """
+    at_least_one(depth=depth, d_model=d_model, seeds=seeds)
+    if start not in STARTS:
+        raise ValueError(f"start: got {start!r}; allowed are {' and '.join(STARTS)}")
     without, with_norm = [], []
     for seed in range(seeds):
-        with _seeded(seed), torch.no_grad():
+        with seeded(seed), torch.no_grad():
             functions: list[nn.Module] = []
             for _ in range(depth):
-                functions += [MultiHeadAttention(d_model, 4), FeedForward(d_model, 4 * d_model)]
+                functions += [
+                    MultiHeadAttention(d_model, 4, bias=start == "linear"),
+                    FeedForward(d_model, 4 * d_model),
+                ]
+            if start == "linear":
+                for linear in (module for f in functions for module in f.children()):
+                    linear.reset_parameters()
             functions = [f.double() for f in functions]
             x = _normalize(torch.randn(4, 16, d_model, dtype=torch.float64))
             published, pre_ln = (_states(functions, rule, x) for rule in (PUBLISHED, PRE_LN))
         without.append([_distance(b, a) for a, b in zip(published, pre_ln, strict=True)])
         with_norm.append([_distance(_normalize(b), a) for a, b in zip(published, pre_ln, strict=True)])
-    return OrderDifference(without, with_norm, seeds)
+    return OrderDifference(without, with_norm, start, d_model, seeds)
 
 
 @dataclass(frozen=True)
@@ -196,6 +134,7 @@ class RmsByDepth:
     pre_ln_final_norm: list[list[float]]  # as if the stack ended there
     lower_bound: list[float]  # of the expected mean square of pre_ln, 1 + l / 2
     upper_bound: list[float]  # 1 + 3 l / 2
+    d_model: int
     seeds: int
 
 
@@ -207,9 +146,10 @@ def measure_rms_by_depth(depth: int = 48, d_model: int = 256, seeds: int = 5) ->
     biases. The lemma bounds an expectation, E ||x_l||^2 / d: from 1 + l / 2, where attention adds nothing, to
     1 + 3 l / 2, where it adds 1 a layer.
     """
+    at_least_one(depth=depth, d_model=d_model, seeds=seeds)
     post_ln, pre_ln, final = [], [], []
     for seed in range(seeds):
-        with _seeded(seed), torch.no_grad():
+        with seeded(seed), torch.no_grad():
             x = torch.randn(4, 16, d_model)
             streams = {PUBLISHED: [x], PRE_LN: [x]}
             for _ in range(depth):  # a layer is made, used under both rules and dropped, to save memory
@@ -220,11 +160,11 @@ def measure_rms_by_depth(depth: int = 48, d_model: int = 256, seeds: int = 5) ->
                 functions = [attention, FeedForward(d_model, d_model)]
                 for rule, states in streams.items():
                     states.append(_states(functions, rule, states[-1])[-1])
-        post_ln.append([_rms(state) for state in streams[PUBLISHED]])
-        pre_ln.append([_rms(state) for state in streams[PRE_LN]])
-        final.append([_rms(_normalize(state)) for state in streams[PRE_LN]])
+        post_ln.append([rms(state) for state in streams[PUBLISHED]])
+        pre_ln.append([rms(state) for state in streams[PRE_LN]])
+        final.append([rms(_normalize(state)) for state in streams[PRE_LN]])
     lower, upper = ([1 + slope * layer for layer in range(depth + 1)] for slope in (0.5, 1.5))
-    return RmsByDepth(post_ln, pre_ln, final, lower, upper, seeds)
+    return RmsByDepth(post_ln, pre_ln, final, lower, upper, d_model, seeds)
 
 
 @dataclass(frozen=True)
@@ -250,9 +190,10 @@ def measure_annotated_norm(d: int = 512, seeds: int = 5, num_layers: int = 6) ->
     The norm is compared in float64 on Gaussian vectors. The sub-layer x + f(norm(x)) is compared with
     LayerNorm(x + f(x)) on the same Xavier weights: once, and through the layers of an encoder.
     """
+    at_least_one(d=d, seeds=seeds, num_layers=num_layers)
     ratio, errors, one, whole = math.sqrt((d - 1) / d), [], [], []
     for seed in range(seeds):
-        with _seeded(seed), torch.no_grad():
+        with seeded(seed), torch.no_grad():
             x = torch.randn(64, d, dtype=torch.float64)
             errors.append((_annotated_norm(x) - ratio * _normalize(x)).abs().max().item())
             annotated = published = x = torch.randn(2, 16, d)
@@ -264,81 +205,6 @@ def measure_annotated_norm(d: int = 512, seeds: int = 5, num_layers: int = 6) ->
                     published = _normalize(published + f(published))
             whole.append(_distance(_annotated_norm(annotated), published))
     return AnnotatedNorm(ratio, max(errors), one, whole, num_layers, seeds)
-
-
-@dataclass(frozen=True)
-class TorchConventions:
-    """What torch.nn does about the norm after the last layer; lists are means over seeds."""
-
-    depths: list[int]
-    rms_without_norm: list[float]  # by depth: output of TransformerEncoder(norm_first=True, norm=None)
-    rms_with_norm: list[float]  # the same, given a final norm
-    norms_in_torch_transformer: int  # in nn.Transformer(norm_first=False), 6 + 6 layers
-    norms_in_published_model: int
-    spreads: list[float]  # standard deviation of what is added to every gain and bias of every norm
-    extra_norm_difference: list[float]  # by spread: nn.Transformer's output against it without its last norms
-    seeds: int
-
-
-def _redraw(module: nn.Module) -> None:
-    """Draw every matrix anew: torch's stacks start as copies of one layer."""
-    for parameter in module.parameters():
-        if parameter.dim() > 1:
-            nn.init.xavier_normal_(parameter)
-
-
-def measure_torch_conventions(
-    depths: tuple[int, ...] = (1, 6, 12, 24),
-    spreads: tuple[float, ...] = (0.0, 0.01, 0.03, 0.1, 0.3),
-    seeds: int = 3,
-) -> TorchConventions:
-    """See what is, or is not, normalized at the end of torch.nn's stacks.
-
-    nn.TransformerEncoder adds no final norm to a Pre-LN stack unless given one. nn.Transformer always adds
-    one, also to a Post-LN stack: at initialization a norm of a normalized value, which changes nothing, and
-    something else once the gains and biases have moved. Training is imitated by adding Gaussian noise of a
-    given spread to them.
-    """
-    d_model = 64
-    options = {"dim_feedforward": 256, "dropout": 0.0, "batch_first": True}
-    without = torch.zeros(seeds, len(depths))
-    with_norm, extra = torch.zeros(seeds, len(depths)), torch.zeros(seeds, len(spreads))
-    for seed in range(seeds):
-        with _seeded(seed), torch.no_grad():
-            x, y = torch.randn(2, 4, 16, d_model)
-            layer = nn.TransformerEncoderLayer(d_model, 4, norm_first=True, **options)
-            for i, depth in enumerate(depths):
-                encoder = nn.TransformerEncoder(layer, depth, norm=None, enable_nested_tensor=False)
-                _redraw(encoder)
-                without[seed, i] = _rms(encoder(x))
-                encoder.norm = nn.LayerNorm(d_model)
-                with_norm[seed, i] = _rms(encoder(x))
-            model = nn.Transformer(d_model, 4, num_encoder_layers=6, num_decoder_layers=6, **options)
-            norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
-            noise = [(torch.randn(d_model), torch.randn(d_model)) for _ in norms]
-            for i, spread in enumerate(spreads):
-                for norm, (gain, bias) in zip(norms, noise, strict=True):
-                    norm.weight.copy_(1 + spread * gain)
-                    norm.bias.copy_(spread * bias)
-                memory = x
-                for block in model.encoder.layers:
-                    memory = block(memory)
-                plain = y
-                for block in model.decoder.layers:
-                    plain = block(plain, memory)
-                extra[seed, i] = _relative(model(x, y), plain)
-    with _seeded(0):
-        published = Transformer(1, d_model=8, num_heads=1, d_ff=8, num_layers=6)
-    return TorchConventions(
-        depths=list(depths),
-        rms_without_norm=without.mean(0).tolist(),
-        rms_with_norm=with_norm.mean(0).tolist(),
-        norms_in_torch_transformer=len(norms),
-        norms_in_published_model=sum(isinstance(module, nn.LayerNorm) for module in published.modules()),
-        spreads=list(spreads),
-        extra_norm_difference=extra.mean(0).tolist(),
-        seeds=seeds,
-    )
 
 
 @dataclass(frozen=True)

@@ -57,11 +57,11 @@ def read_letters(argument: str, letters: str, allowed: str = "dna") -> str:
             f'{argument}: got "{letters}"; tensor2tensor added z in July 2018 and this course does not '
             f"implement it; {legal}"
         )
+    for letter in letters:
+        if letter not in "dna":
+            raise ValueError(f'{argument}: got "{letters}" with the letter "{letter}"; {legal}')
     if "a" in letters and "a" not in allowed:
         raise ValueError(f'{argument}: got "{letters}", but a belongs after the sub-layer; {legal}')
-    for letter in letters:
-        if letter not in allowed:
-            raise ValueError(f'{argument}: got "{letters}" with the letter "{letter}"; {legal}')
     if letters.count("a") > 1:
         raise ValueError(f'{argument}: got "{letters}", which adds more than once; allowed is at most one a')
     return letters
@@ -104,12 +104,14 @@ class Rule:
 
     @property
     def name(self) -> str:
-        """What the literature calls the rule, or "unnamed".
+        """What the literature calls the rule, or "unnamed" ("double norm" and "no norm" are this course's words).
 
-        Only the norms and the addition decide: every d is taken out before the rule is looked up. So
-        "n" / "ad" is called Pre-LN too, although its dropout sits on the main path.
+        The norms and the addition decide; dropout in the branch makes no difference. A rule that drops entries
+        of the main path, after the addition, has no name.
         """
         before, after = self.letters
+        if "d" in after.partition("a")[2]:
+            return "unnamed"
         return NAMES.get((before.replace("d", ""), after.replace("d", "")), "unnamed")
 
     @property
@@ -182,8 +184,8 @@ class Sublayer(nn.Module):
     Shapes: x (..., d_model) -> (..., d_model).
 
     Raises:
-        TypeError, ValueError: a string is not in the language; x is not `d_model` wide; f changes the shape
-            of a value that is then added to x.
+        TypeError, ValueError: f cannot be called; a string is not in the language; x is not `d_model` wide;
+            f changes the shape of a value that is then added to x.
     """
 
     def __init__(
@@ -197,6 +199,8 @@ class Sublayer(nn.Module):
         eps: float = 1e-6,
     ) -> None:
         super().__init__()
+        if not callable(f):
+            raise TypeError(f"f: got {f!r}; allowed is a module or function of the value")
         self.rule = Rule(preprocess, postprocess)
         self.d_model = d_model
         self.pre = Stage(preprocess, d_model=d_model, dropout=dropout, eps=eps)

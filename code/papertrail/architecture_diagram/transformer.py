@@ -276,6 +276,10 @@ class Transformer(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if num_layers < 1:
+            raise ValueError(f"num_layers: got {num_layers}; allowed are integers from 1 up")
+        if d_model % 2:
+            raise ValueError(f"d_model: got {d_model}; allowed are even widths, for the sines and cosines")
         shape = (num_layers, d_model, num_heads, d_ff, preprocess, postprocess)
         self.d_model = d_model
         self.embedding = nn.Embedding(vocab_size, d_model)
@@ -302,6 +306,11 @@ class Transformer(nn.Module):
         return self.dropout(scaled + sinusoidal_positions(tokens.shape[1], self.d_model).to(scaled))
 
     def forward(self, source: Tensor, target: Tensor, source_mask: Tensor | None = None) -> Tensor:
+        if source.dim() != 2 or target.dim() != 2 or len(source) != len(target):
+            raise ValueError(
+                f"source, target: got shapes {tuple(source.shape)} and {tuple(target.shape)}; "
+                "allowed are (batch, length), with the same batch"
+            )
         if source_mask is not None:
             if source_mask.dtype != torch.bool or source_mask.shape != source.shape:
                 raise ValueError(
