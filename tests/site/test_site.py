@@ -58,6 +58,22 @@ def test_text_in_figures_is_at_least_nine_pixels_on_a_phone(open_page, name):
     assert all(size >= 9 for size in sizes), min(sizes)
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_no_text_of_a_figure_runs_over_its_edge(open_page, name):
+    page = open_page(name)
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll('.pt-figure')].flatMap(figure => {
+            figure.style.setProperty('display', 'block', 'important');
+            const svg = figure.querySelector('svg'), edge = svg.getBoundingClientRect();
+            return [...svg.querySelectorAll('text')].filter(text => {
+                const box = text.getBoundingClientRect();
+                return box.left < edge.left - 1 || box.right > edge.right + 1 || box.top < edge.top - 1;
+            }).map(text => text.textContent);
+        })"""
+    )
+    assert cut == []
+
+
 @pytest.mark.parametrize("scripts", [True, False])
 @pytest.mark.parametrize("name", PAGES)
 def test_every_control_of_a_moving_figure_shows_its_own_named_frame(open_page, name, scripts):
@@ -90,8 +106,8 @@ def test_a_moving_figure_is_operated_by_arrow_keys(open_page):
     assert [k for k in range(frames.count()) if frames.nth(k).is_visible()] == [2]
 
 
-def test_the_first_page_offers_a_moving_figure_and_the_chapters():
-    text = (ROOT / "_build" / "html" / "book" / "index.html").read_text()
+def test_the_first_page_offers_a_moving_figure_and_the_chapters(site):
+    text = (site / "book" / "index.html").read_text()
     assert 'class="pt-moving"' in text and 'href="architecture_diagram.html"' in text
 
 

@@ -169,8 +169,10 @@ def timeline_frames() -> list[tuple[str, Revision]]:
 def draw_rule(rule: Rule) -> Drawing:
     """One rule of the two-string language: its formula and its diagram, both from the trace."""
     diagram = diagram_of(rule.preprocess, rule.postprocess)
-    height = 436.0
-    fig, ax = _blank(height)
+    fig, ax = _blank(500.0)
+    height = draw_stack(ax, diagram, 60.0, 8.0) + 70.0
+    fig.set_size_inches(look.WIDTH, height / 72)
+    ax.set_ylim(0, height)
     ax.text(10, height - 18, f"{rule}: {rule.name}", color=look.INK, weight="bold")
     ax.text(10, height - 35, f"x becomes {diagram.layer[0].formula}", color=look.INK)
     on_path = diagram.layer[0].norms_on_the_main_path
@@ -178,7 +180,6 @@ def draw_rule(rule: Rule) -> Drawing:
     ax.text(
         10, height - 52, f"The main path {says}.", color=look.ORANGE if on_path else look.GREEN, weight="bold"
     )
-    draw_stack(ax, diagram, 60.0, 8.0)
     return fig, f"Rule {rule}, {rule.name}: x becomes {diagram.layer[0].formula}. {diagram.words}."
 
 
@@ -287,7 +288,7 @@ def draw_table_3() -> Drawing:
         ax.plot([allowed.start / 1e3, (allowed.stop - 1) / 1e3], [i, i], color=color, linewidth=4)
     ax.set_yticks(range(len(TABLE_3)), [f"{row.name}: {row.printed_millions}M" for row in reversed(TABLE_3)])
     ax.text(36.9, 10.9, "37,000", color=look.MUTED, ha="right", va="center_baseline")
-    ax.set_title("No vocabulary fits every printed count")
+    ax.set_title("No vocabulary fits all")
     ax.set_xlabel("vocabulary V, in thousands of rows")
     ax.set_ylim(-0.6, 11.4)
     ax.grid(axis="y", visible=False)
@@ -351,17 +352,13 @@ def table_of_extra_norms(result: TorchConventions) -> Table:
 def table_of_vocabularies() -> Table:
     """Printed parameter counts of base and big, beside the count at a vocabulary of 37,000."""
     audit = audit_table_3()
-    asked = {BASE.name: "(all ten) " + _span(audit.base_sized), BIG.name: _span(audit.big)}
+    fitting = (("base, and its nine variations", BASE, audit.base_sized), ("big", BIG, audit.big))
     return ("model", "printed", "with V = 37,000", "V that fits"), [
         (
-            row.name,
+            name,
             f"{row.printed_millions}M",
             f"{count_parameters(row, 37_000).total / 1e6:.2f}M",
-            asked[row.name],
+            f"{allowed.start:,} to {allowed.stop - 1:,}",
         )
-        for row in (BASE, BIG)
+        for name, row, allowed in fitting
     ]
-
-
-def _span(numbers: range) -> str:
-    return f"{numbers.start:,} to {numbers.stop - 1:,}"

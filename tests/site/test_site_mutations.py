@@ -1,0 +1,72 @@
+"""The site's tests, tested: each line damages the built site in one way, and the named test must notice."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.long
+
+FOREIGN = '<script src="https://example.org/x.js"></script></head>'
+PALE = '<p style="color:#ddd;background:#fff">pale</p><article class="bd-article'
+WIDE = '<div style="width:900px">wide</div><article class="bd-article'
+LONG = ">No vocabulary fits every printed count of the whole table of the paper<"
+MATHJAX = '<script src="../_static/mathjax/tex-chtml.js"></script></head>'
+
+DAMAGE = [
+    ("book/index.html", "</head>", FOREIGN, "stands_alone and index"),
+    ("book/index.html", "</head>", FOREIGN, "another_host"),
+    ("book/errata.html", "</head>", "<script>null.x</script></head>", "stands_alone and errata"),
+    ("book/errata.html", 'lang="en"', "", "stands_alone and errata"),
+    ("book/status.html", '<article class="bd-article', PALE, "axe and status and light"),
+    ("book/status.html", '<article class="bd-article', WIDE, "sideways and status"),
+    (
+        "_static/papertrail.css",
+        "display: block !important",
+        "display: none !important",
+        "own_named and index and True",
+    ),
+    ("book/architecture_diagram.html", "font-size: 9.5px", "font-size: 7px", "nine_pixels and architecture"),
+    ("book/architecture_diagram.html", ">No vocabulary fits all<", LONG, "runs_over and architecture"),
+    ("_static/papertrail.js", "row.hidden = ", "row.x = ", "narrowed"),
+    ("book/claims.html", '<form class="pt-filter" hidden>', '<form class="pt-filter">', "no_dead_control"),
+    ("_static/papertrail.js", "// The site", "//" + " " * 5000 + "The site", "five_kilobytes"),
+    ("book/index.html", '<input type="radio"', '<input type="checkbox"', "arrow_keys"),
+    ("book/index.html", "claims.html#figure-is-wrong", "claims.html#nowhere", "internal_link"),
+    ("book/index.html", 'class="pt-moving"', 'class="pt-still"', "first_page"),
+    ("book/claims.html", 'id="picture-credit"', "", "permanent_link"),
+    ("book/glossary.html", 'lang="zh"', "", "chinese"),
+    ("book/errata.html", "<h1", "<h2", "contents_was_built"),
+    ("book/errata.html", "</body>", '<p id="a"></p><p id="a"></p></body>', "ids_on"),
+    ("_static/papertrail.css", "/* Colors", '@import "https://example.org/a.css"; /* Colors', "style_sheet"),
+    ("book/errata.html", "</head>", MATHJAX, "mathjax and errata"),
+]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "test"), DAMAGE, ids=[f"{d[3]}-{i}" for i, d in enumerate(DAMAGE)]
+)
+def test_a_damaged_site_is_noticed(root, site, tmp_path, file, old, new, test):
+    shutil.copytree(site, tmp_path / "html")
+    path = tmp_path / "html" / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"the damage no longer fits {file}"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    tests = [root / "tests" / "site" / name for name in ("test_site.py", "test_links.py")]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        test,
+        *map(str, tests),
+    ]
+    environment = os.environ | {"PAPERTRAIL_SITE": str(tmp_path / "html")}
+    result = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert result.returncode == 1, result.stdout[-1500:]
