@@ -11,11 +11,13 @@ book: .venv/book.done  ## build the site into _build/html (REPO=https://... adds
 	$(RUN) tools/build.py
 
 test: .venv/test.done  ## prove the course: unit tests, ledger, notebooks, cold build, links, the site in a browser
+	$(RUN) tools/browser.py
 	$(RUN) tools/build.py --cold
 	$(RUN) -m ruff check .
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not long"
 
 prove: .venv/test.done  ## the same with every long check, run whole
+	$(RUN) tools/browser.py
 	$(RUN) tools/build.py --cold
 	$(RUN) -m ruff check .
 	$(RUN) -m pytest -n 2 --dist loadfile

@@ -58,4 +58,7 @@ def get_browser() -> str:
 
 
 if __name__ == "__main__":
-    print(get_browser())
+    try:
+        print(f"browser for the site's tests: {get_browser()}")
+    except RuntimeError as error:
+        raise SystemExit(f"browser.py: {error}") from None
