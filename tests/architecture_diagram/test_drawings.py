@@ -34,6 +34,10 @@ def test_a_diagram_holds_the_boxes_of_the_traced_rule_in_order():
     ]  # fmt: skip
 
 
+def test_a_final_dropout_is_no_final_norm():
+    assert drawings.diagram_of("dn", "da").final_norm and not drawings.diagram_of("d", "dan").final_norm
+
+
 def test_a_diagram_is_drawn_from_the_module_and_not_from_the_rules_name(monkeypatch):
     real = drawings.trace_layer
     monkeypatch.setattr(drawings, "trace_layer", lambda layer: [replace(t, trunk=()) for t in real(layer)])

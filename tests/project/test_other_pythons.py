@@ -3,6 +3,7 @@
 With torch, the workflow's matrix runs everything on each of them.
 """
 
+import os
 import shutil
 import subprocess
 
@@ -32,5 +33,6 @@ def test_the_lock_installs_and_the_ledger_passes(root, tmp_path, version):
     subprocess.run([inside, *install], cwd=root, check=True)
     subprocess.run([inside, "-m", "compileall", "-q", "code", "tools", "tests"], cwd=root, check=True)
     tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_claims.py"]
-    result = subprocess.run([inside, *tests], cwd=root, capture_output=True, text=True)
+    source = os.environ | {"PYTHONPATH": str(root / "code")}
+    result = subprocess.run([inside, *tests], cwd=root, env=source, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-1500:]

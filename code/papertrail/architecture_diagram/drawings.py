@@ -7,6 +7,7 @@ from statistics import median
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyBboxPatch
+from torch import nn
 
 from papertrail import figures as look
 from papertrail.architecture_diagram.accounting import (
@@ -57,7 +58,8 @@ class Diagram:
 def diagram_of(preprocess: str, postprocess: str) -> Diagram:
     """Build a small encoder with a rule, trace it, and return what there is to draw."""
     encoder = Encoder(1, 8, 1, 8, preprocess, postprocess, dropout=0.1)
-    return Diagram(tuple(trace_layer(encoder.layers[0])), final_norm=len(encoder.final.steps) > 0)
+    final_norm = any(isinstance(step, nn.LayerNorm) for step in encoder.final.steps)
+    return Diagram(tuple(trace_layer(encoder.layers[0])), final_norm)
 
 
 def _box(ax: Axes, x: float, y: float, width: float, kind: str, label: str) -> None:
