@@ -23,7 +23,7 @@ def binder(root, tmp_path_factory):
     shutil.rmtree(folder / "code" / "transformer_paper_trail.egg-info", ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", folder / "env"], check=True)
     path = f"{folder / 'env' / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "PIP_RETRIES": "0", "VIRTUAL_ENV": str(folder / "env")}
+    environment = os.environ | {"PATH": path, "PIP_RETRIES": "1", "VIRTUAL_ENV": str(folder / "env")}
     environment.pop("PYTHONPATH", None)
     steps = [
         ["python", "-m", "pip", "install", "--quiet", "--requirement", ".binder/requirements.txt"],
