@@ -1,9 +1,11 @@
 # What people type. Logic lives in tools/ and code/papertrail; `make help` lists the targets.
-PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c "" 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && echo $$p && break; done)
 RUN := .venv/bin/python
 export OMP_NUM_THREADS := 1
 export OMP_WAIT_POLICY := PASSIVE
+ifeq ($(origin REPO),command line)
 export PAPERTRAIL_REPO := $(REPO)
+endif
 
 .PHONY: book test prove serve lab execute claims status lock lint clean help
 
@@ -51,6 +53,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/%.done: requirements/%.lock requirements/torch.lock requirements/torch-cpu.lock pyproject.toml tools/install.py
-	test -x $(RUN) || $(PYTHON) -m venv .venv
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found"; exit 1; }
+	$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	$(RUN) tools/install.py $*
 	touch $@

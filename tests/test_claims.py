@@ -76,6 +76,13 @@ def test_a_sound_row_is_read_whole(ledger):
         ({"unchecked": "too hard"}, r"a-row: check: give either"),
         ({"check": "no colon"}, r"a-row: check: 'no colon' is not module:function"),
         ({"check": None, "unchecked": "too hard"}, r"a-row: says: shows numbers \['count'\] but no check"),
+        ({"check": 5}, r"a-row: check: 5 is not module:function"),
+        ({"check": None, "unchecked": 5, "says": "Lost."}, r"a-row: unchecked: 5 given"),
+        ({"says": "Found {"}, r"a-row: says: fields are written \{name\}"),
+        ({"says": "Found {}"}, r"a-row: says: fields are written"),
+        ({"says": "Found {n!x}"}, r"a-row: says: fields are written"),
+        ({"where": ""}, r"a-row: where: expected text or null"),
+        ({"sources": [{"key": None, "at": "p. 1", "read": "abstract"}]}, r"a-row: sources: key: None given"),
         ({"color": "red"}, r"a-row: fields: unknown \['color'\]"),
     ],
 )
@@ -160,6 +167,16 @@ def test_a_check_that_does_not_exist_is_named(ledger, check):
     (row,) = claims.load(ledger(ROW | {"check": check}))
     with pytest.raises(LedgerError, match="a-row: check: "):
         claims.check_function(row)
+
+
+def test_a_check_that_fails_or_returns_no_evidence_is_named_with_its_row(ledger, checks):
+    (row,) = claims.load(ledger(ROW))
+    checks.agrees = lambda: 1 / 0
+    with pytest.raises(LedgerError, match=r"a-row: check: failed with ZeroDivisionError"):
+        list(claims.run([row], {}))
+    checks.agrees = lambda: True
+    with pytest.raises(LedgerError, match=r"a-row: check: returned True, not Evidence"):
+        list(claims.run([row], {}))
 
 
 def test_a_folder_without_a_ledger_is_refused(tmp_path, monkeypatch):

@@ -21,18 +21,25 @@ def pip(*arguments: str) -> int:
     return subprocess.call([sys.executable, "-m", "pip", *arguments], cwd=ROOT)
 
 
-def install(lock: str) -> int:
-    return pip("install", "--quiet", "--require-hashes", "--requirement", f"requirements/{lock}.lock")
-
-
-def install_torch() -> int:
+def torch_lock() -> str:
+    """The CPU build's lock where pip can see that build for this Python, else the one of the package index."""
     lookup = subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--no-deps", "--require-hashes",
          "--requirement", "requirements/torch-cpu.lock"],
         cwd=ROOT, capture_output=True, text=True)  # fmt: skip
     lock = "torch-cpu" if lookup.returncode == 0 else "torch"
     print(f"torch: installing from requirements/{lock}.lock", flush=True)
-    return install(lock)
+    if lookup.returncode:
+        print(
+            f"  (no CPU build: {lookup.stderr.strip().splitlines()[-1] if lookup.stderr.strip() else 'not found'})"
+        )
+    return lock
+
+
+def install(*locks: str) -> int:
+    """Install resolved sets in one go, so that pip judges them together."""
+    requirements = [part for lock in locks for part in ("--requirement", f"requirements/{lock}.lock")]
+    return pip("install", "--quiet", "--require-hashes", *requirements)
 
 
 def main(arguments: list[str]) -> int:
@@ -48,12 +55,9 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    name = arguments[0]
-    steps = [lambda: install(name)]
-    if name != "book":
-        steps.insert(0, install_torch)
-    steps.append(lambda: pip("install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", "."))
-    return next((status for status in (step() for step in steps) if status), 0)
+    locks = [arguments[0]] if arguments[0] == "book" else [torch_lock(), arguments[0]]
+    status = install(*locks)
+    return status or pip("install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ".")
 
 
 if __name__ == "__main__":

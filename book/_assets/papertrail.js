@@ -4,8 +4,6 @@
   if (form) {
     const rows = [...document.querySelectorAll(".pt-claim")];
     const selects = [...form.querySelectorAll("select")];
-    const query = new URLSearchParams(location.search);
-    selects.forEach((select) => { select.value = query.get(select.dataset.filter) ?? ""; });
     const apply = () => {
       let shown = 0;
       for (const row of rows) {
@@ -16,8 +14,9 @@
     };
     form.addEventListener("input", apply);
     form.hidden = false;
-    apply();
-    // A permanent link must open its row whatever the filter says.
-    addEventListener("hashchange", () => { selects.forEach((select) => { select.value = ""; }); apply(); });
+    // A permanent link must open its row whatever the filter says; going back restores what was chosen.
+    const open = () => { if (location.hash) selects.forEach((select) => { select.value = ""; }); apply(); };
+    addEventListener("hashchange", open);
+    addEventListener("pageshow", open);
   }
 })();

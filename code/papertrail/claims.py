@@ -11,7 +11,6 @@ import importlib
 import json
 import os
 import re
-import string
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -116,6 +115,10 @@ def _load_file(path: Path) -> Iterable[Claim]:
         yield _claim(path, number, row)
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
 def _claim(path: Path, number: int, row: Any) -> Claim:
     """One row, checked field by field."""
     name = row.get("id", f"row {number}") if isinstance(row, dict) else f"row {number}"
@@ -127,7 +130,7 @@ def _claim(path: Path, number: int, row: Any) -> Claim:
     need(isinstance(row, dict), "row", f"expected fields, got {type(row).__name__}")
     need(set(row) <= FIELDS, "fields", f"unknown {sorted(set(row) - FIELDS)}; known: {sorted(FIELDS)}")
     for field in ("id", "claim", "kind", "verdict", "says"):
-        need(isinstance(row.get(field), str) and bool(row[field].strip()), field, "missing or not text")
+        need(_is_text(row.get(field)), field, "missing or not text")
     need(
         bool(re.fullmatch(r"[a-z][a-z0-9-]*", row["id"])), "id", "only lower-case letters, digits and hyphens"
     )
@@ -137,7 +140,7 @@ def _claim(path: Path, number: int, row: Any) -> Claim:
     need(isinstance(article, list) and all(type(n) is int and 1 <= n <= 60 for n in article), "article",
          f"{article!r} given, allowed: a list of numbers from 1 to 60")  # fmt: skip
     where = row.get("where")
-    need(where is None or isinstance(where, str), "where", "expected text or null")
+    need(where is None or _is_text(where), "where", "expected text or null")
     need(
         bool(article) == (where is not None),
         "where",
@@ -147,11 +150,8 @@ def _claim(path: Path, number: int, row: Any) -> Claim:
     for source in row["sources"]:
         need(isinstance(source, dict) and set(source) == {"key", "at", "read"}, "sources",
              f"{source!r} given; each needs exactly key, at and read")  # fmt: skip
-        need(
-            isinstance(source["at"], str) and bool(source["at"].strip()),
-            "sources",
-            f"{source['key']} has no locator",
-        )
+        need(_is_text(source["key"]), "sources", f"key: {source['key']!r} given, expected a bibliography key")
+        need(_is_text(source["at"]), "sources", f"{source['key']} has no locator")
         need(source["read"] in READ, "sources", f"read: {source['read']!r} given, allowed: {', '.join(READ)}")
     check, unchecked = row.get("check"), row.get("unchecked")
     need(
@@ -160,11 +160,18 @@ def _claim(path: Path, number: int, row: Any) -> Claim:
         "give either `check: module:function` or the reason in `unchecked`",
     )
     need(
-        check is None or bool(re.fullmatch(r"[\w.]+:\w+", check)),
+        check is None or (_is_text(check) and bool(re.fullmatch(r"[\w.]+:\w+", check))),
         "check",
         f"{check!r} is not module:function",
     )
-    fields = [field for _, field, _, _ in string.Formatter().parse(row["says"]) if field is not None]
+    need(
+        unchecked is None or _is_text(unchecked),
+        "unchecked",
+        f"{unchecked!r} given, expected a reason in words",
+    )
+    fields = re.findall(r"\{(.*?)\}", row["says"])
+    bare = re.sub(r"\{[a-z_]+\}", "", row["says"])
+    need("{" not in bare and "}" not in bare, "says", f"fields are written {{name}}, got {row['says']!r}")
     need(check is not None or not fields, "says", f"shows numbers {fields} but no check provides them")
     return Claim(
         id=row["id"], chapter=path.stem, claim=row["claim"].strip(), article=tuple(article), where=where,
@@ -215,10 +222,24 @@ class Outcome:
 
 
 def run(claims: Iterable[Claim], stored: Mapping[str, Mapping[str, Any]]) -> Iterable[Outcome]:
-    """Re-run the check of each row that has one."""
+    """Re-run the check of each row that has one.
+
+    Raises:
+        LedgerError: a check does not exist, fails, or returns something else than Evidence.
+    """
     for claim in claims:
         if claim.check:
-            yield Outcome(claim, check_function(claim)(), stored.get(claim.id))
+            try:
+                evidence = check_function(claim)()
+            except LedgerError:
+                raise
+            except Exception as error:
+                raise LedgerError(f"{claim.chapter}.yml: {claim.id}: check: failed with {error!r}") from error
+            if not isinstance(evidence, Evidence):
+                raise LedgerError(
+                    f"{claim.chapter}.yml: {claim.id}: check: returned {evidence!r}, not Evidence"
+                )
+            yield Outcome(claim, evidence, stored.get(claim.id))
 
 
 def _record(outcomes: Iterable[Outcome], path: Path) -> None:

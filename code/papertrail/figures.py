@@ -113,8 +113,7 @@ def _portable(key: str, value: str, prefix: str) -> str:
         return f"{prefix}-{value}"
     if key.endswith("href") and value.startswith("#"):
         return f"#{prefix}-{value[1:]}"
-    if key == "clip-path":
-        return value.replace("url(#", f"url(#{prefix}-")
+    value = value.replace("url(#", f"url(#{prefix}-")  # clip paths and hatches
     if key in ("d", "x", "y", "transform", "points"):
         return re.sub(r"\d+\.\d{2,}", lambda number: f"{float(number.group()):.1f}", value)
     if key == "style":

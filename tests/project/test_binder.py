@@ -21,7 +21,13 @@ def binder(root, tmp_path_factory):
         source = root / name
         shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy(source, folder / name)
     shutil.rmtree(folder / "code" / "transformer_paper_trail.egg-info", ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", folder / "env"], check=True)
+    version = (root / ".binder" / "runtime.txt").read_text().strip().removeprefix("python-")
+    python = (
+        sys.executable if f"{sys.version_info[0]}.{sys.version_info[1]}" == version else f"python{version}"
+    )
+    if not shutil.which(python):
+        pytest.skip(f"Binder runs Python {version}, and there is none here")
+    subprocess.run([python, "-m", "venv", folder / "env"], check=True)
     path = f"{folder / 'env' / 'bin'}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "PIP_RETRIES": "1", "VIRTUAL_ENV": str(folder / "env")}
     environment.pop("PYTHONPATH", None)

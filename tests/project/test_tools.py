@@ -25,17 +25,20 @@ def test_the_installer_refuses_to_touch_the_system(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(("found", "lock"), [(0, "torch-cpu"), (1, "torch")])
-def test_the_cpu_build_of_torch_is_taken_where_there_is_one(monkeypatch, found, lock):
+def test_the_cpu_build_of_torch_is_taken_where_there_is_one(monkeypatch, capsys, found, lock):
     asked = []
-    monkeypatch.setattr(install.subprocess, "run", lambda *a, **k: subprocess.CompletedProcess(a, found))
+    answer = subprocess.CompletedProcess([], found, stderr="ERROR: no such wheel\n")
+    monkeypatch.setattr(install.subprocess, "run", lambda *a, **k: answer)
     monkeypatch.setattr(install, "pip", lambda *arguments: asked.append(arguments) or 0)
-    assert install.install_torch() == 0
-    assert asked[0][-1] == f"requirements/{lock}.lock" and "--require-hashes" in asked[0]
+    assert install.main(["learn"]) == 0
+    assert f"requirements/{lock}.lock" in asked[0] and "requirements/learn.lock" in asked[0]
+    assert "--require-hashes" in asked[0] and len(asked) == 2
+    assert ("no such wheel" in capsys.readouterr().out) is bool(found)
 
 
 def test_a_failed_step_stops_the_installation(monkeypatch):
     calls = []
-    monkeypatch.setattr(install, "install_torch", lambda: 0)
+    monkeypatch.setattr(install, "torch_lock", lambda: "torch")
     monkeypatch.setattr(install, "pip", lambda *arguments: calls.append(arguments) or 3)
     assert install.main(["test"]) == 3 and len(calls) == 1
 
@@ -65,15 +68,20 @@ def test_a_browser_named_by_hand_is_preferred(monkeypatch):
     [
         ("https://github.com/someone/paper-trail.git", "https://github.com/someone/paper-trail"),
         ("git@github.com:someone/paper-trail.git", "https://github.com/someone/paper-trail"),
-        ("ssh://git@example.org/someone/paper.trail", "https://example.org/someone/paper.trail"),
+        ("ssh://git@gitlab.com/group/sub/paper.trail", "https://gitlab.com/group/sub/paper.trail"),
+        ("https://codeberg.org/someone/paper-trail", None),
         ("https://github.com/someone/paper-trail/", "https://github.com/someone/paper-trail"),
-        ("../elsewhere", None),
-        ("/srv/git/paper-trail", None),
     ],
 )
 def test_a_repositorys_address_is_read_from_its_remote(monkeypatch, remote, address):
     monkeypatch.setenv("PAPERTRAIL_REPO", remote)
     assert repository_address(Path(".")) == address
+
+
+def test_an_address_given_by_hand_must_be_one(monkeypatch):
+    monkeypatch.setenv("PAPERTRAIL_REPO", "someone/fork")
+    with pytest.raises(ValueError, match="REPO: got 'someone/fork'; allowed is an address"):
+        repository_address(Path("."))
 
 
 def test_without_a_remote_there_is_no_address(monkeypatch, tmp_path):
