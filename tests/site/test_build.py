@@ -52,3 +52,13 @@ def test_a_known_repository_gets_launch_and_issue_buttons_and_an_unknown_one_non
     assert "https://github.com/someone/fork/issues" in page
     if not os.environ.get("PAPERTRAIL_REPO"):
         assert "someone/fork" not in (site / "book" / "architecture_diagram.html").read_text()
+
+
+def test_a_repository_on_a_host_without_buttons_still_builds(copy):
+    assert build(copy, PAPERTRAIL_REPO="https://codeberg.org/someone/fork").returncode == 0
+    assert "codeberg" not in (copy / "_build" / "html" / "book" / "index.html").read_text()
+
+
+def test_an_address_that_is_none_fails_the_build_and_says_so(copy):
+    result = build(copy, PAPERTRAIL_REPO="someone/fork")
+    assert result.returncode != 0 and "allowed is an address" in result.stdout + result.stderr
