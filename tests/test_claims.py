@@ -1,6 +1,7 @@
 """The ledger as data and as a command: malformed rows are named, and disagreement cannot pass."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -196,6 +197,23 @@ def test_the_ledger_needs_no_torch():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0 and int(result.stdout) > 0, result.stderr
+
+
+def test_the_command_works_as_people_type_it(ledger):
+    import os
+    import subprocess
+    import sys
+
+    def typed(*arguments, **environment):
+        command = [sys.executable, "-m", "papertrail.claims", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
+
+    real = str(Path(__file__).resolve().parents[1] / "book")
+    good = typed("schedule-peaks-at-warmup", PAPERTRAIL_BOOK=real)
+    assert good.returncode == 0 and "1 checks run, 0 disagree" in good.stdout, good.stderr
+    ledger(ROW | {"kind": "rumor"})
+    bad = typed()
+    assert bad.returncode == 2 and "a-row: kind" in bad.stderr and "Traceback" not in bad.stderr
 
 
 def test_rows_are_immutable():

@@ -289,9 +289,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if differing else 0
 
 
-if __name__ == "__main__":
+def command() -> int:
+    """`main`, with a malformed ledger or a failing check told in one line."""
     try:
-        raise SystemExit(main())
+        return main()
     except LedgerError as error:
         print(f"papertrail.claims: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        return 2
+
+
+if __name__ == "__main__":
+    from papertrail import claims  # the module that the checks import; this one is called __main__
+
+    raise SystemExit(claims.command())

@@ -116,15 +116,14 @@ def difference_is_slight() -> Evidence:
 
     Under 10% of the output's length from both, the claim holds; over 50% from both, it is wrong; else it depends.
     """
-    xavier, linear = (
-        [row[-1] for row in measure_order_difference(start=start).with_final_norm]
-        for start in ("xavier", "linear")
-    )
+    results = [measure_order_difference(start=start) for start in ("xavier", "linear")]
+    xavier, linear = ([row[-1] for row in result.with_final_norm] for result in results)
     counts = {str(count.rule): count.found for count in count_norms()}
     numbers = {
         "low": round(100 * min(xavier)), "high": round(100 * max(xavier)), "seeds": len(xavier),
         "quiet_low": round(100 * min(linear)), "quiet_high": round(100 * max(linear)),
         "norms_before": counts["none/an"], "norms_after": counts["n/a"],
+        "layers": len(results[0].with_final_norm[0]) // 2, "width": results[0].d_model,
     }  # fmt: skip
     slight, large = max(*xavier, *linear) < 0.1, min(*xavier, *linear) > 0.5
     return Evidence(numbers, "holds" if slight else "wrong" if large else "imprecise")
@@ -152,8 +151,10 @@ def annotated_code_is_pre_ln() -> Evidence:
     """The Annotated Transformer's sub-layer and norm, against the formula that it quotes."""
     base = next(base for base in CODE_BASES if base.name == "The Annotated Transformer")
     formula = diagram_of(base.preprocess, base.postprocess).layer[0].formula
-    norm = measure_annotated_norm()
+    width = 512
+    norm = measure_annotated_norm(width)
     numbers = {
+        "layers": norm.num_layers, "width": width,
         "formula": formula, "low": round(100 * min(norm.encoder_difference)), "seeds": norm.seeds,
         "high": round(100 * max(norm.encoder_difference)), "ratio": f"{norm.expected_ratio:.5f}",
     }  # fmt: skip
@@ -171,20 +172,22 @@ def pre_ln_needs_a_final_norm() -> Evidence:
     numbers = {
         "layers": len(result.lower_bound) - 1, "low": round(min(ends)), "high": round(max(ends)),
         "lower": round(result.lower_bound[-1]), "upper": round(result.upper_bound[-1]), "seeds": result.seeds,
+        "width": result.d_model,
     }  # fmt: skip
     return Evidence(numbers, _verdict(grows))
 
 
 def torch_adds_a_norm_the_paper_lacks() -> Evidence:
     """nn.Transformer's norms against the published model's, and when the extra ones matter."""
-    result = measure_torch_conventions()
-    at_start, moved = result.extra_norm_difference[0], result.extra_norm_difference[result.spreads.index(0.1)]
+    result, limit, spread = measure_torch_conventions(), 1e-5, 0.1
+    at_start, moved = (result.extra_norm_difference[result.spreads.index(s)] for s in (0.0, spread))
     extra = result.norms_in_torch_transformer - result.norms_in_published_model
     numbers = {
         "torch": result.norms_in_torch_transformer, "paper": result.norms_in_published_model,
-        "bound": "0.001%", "moved": round(100 * moved), "spread": 0.1, "seeds": result.seeds,
+        "bound": f"{100 * limit:g}%", "moved": round(100 * moved), "spread": spread, "seeds": result.seeds,
+        "width": result.d_model,
     }  # fmt: skip
-    return Evidence(numbers, _verdict(extra == 2 and at_start < 1e-5 and moved > 0.05))
+    return Evidence(numbers, _verdict(extra == 2 and at_start < limit and moved > 0.05))
 
 
 def torch_leaves_pre_ln_unnormalized() -> Evidence:
@@ -193,7 +196,7 @@ def torch_leaves_pre_ln_unnormalized() -> Evidence:
     without, fixed = result.rms_without_norm, result.rms_with_norm
     rises = all(later > 1.2 * earlier for earlier, later in zip(without, without[1:], strict=False))
     numbers = {
-        "shallow": result.depths[0], "deep": result.depths[-1], "seeds": result.seeds,
+        "shallow": result.depths[0], "deep": result.depths[-1], "seeds": result.seeds, "width": result.d_model,
         "low": f"{without[0]:.1f}", "high": f"{without[-1]:.1f}",
     }  # fmt: skip
     return Evidence(numbers, _verdict(rises and all(abs(rms - 1) < 0.01 for rms in fixed)))
@@ -213,11 +216,13 @@ def one_vocabulary_explains_table_3() -> Evidence:
 
 def schedule_peaks_at_warmup() -> Evidence:
     """The learning rate's largest value over 100,000 steps, and tensor2tensor's later one beside it."""
-    rates = [noam_lr(step, 512) for step in range(1, 100_001)]
+    width = 512
+    rates = [noam_lr(step, width) for step in range(1, 100_001)]
     peak = max(range(len(rates)), key=rates.__getitem__) + 1
     later = SCHEDULES[1]
     numbers = {
         "peak": f"{rates[peak - 1]:.2e}", "step": f"{peak:,}",
-        "later": f"{later.rate(later.warmup):.2e}", "later_step": f"{later.warmup:,}",
+        "later": f"{later.rate(later.warmup, width):.2e}", "later_step": f"{later.warmup:,}",
+        "width": width,
     }  # fmt: skip
     return Evidence(numbers, _verdict(peak == 4000))

@@ -262,16 +262,21 @@ def draw_schedules() -> Drawing:
     for schedule, color in ((paper, look.BLUE), (later, look.ORANGE)):
         ax.plot(steps, [1e4 * schedule.rate(step) for step in steps], color=color)
     peaks = [1e4 * schedule.rate(schedule.warmup) for schedule in (paper, later)]
-    ax.text(later.warmup + 900, peaks[1] + 0.15, f"v2, v3: {peaks[1]:.2f} at step 8,000", color=look.ORANGE)
-    ax.text(13500, 4.5, f"paper, v1: {peaks[0]:.2f} at step 4,000", color=look.BLUE)
+    ax.text(
+        later.warmup + 900,
+        peaks[1] + 0.15,
+        f"v2, v3: {peaks[1]:.2f} at step {later.warmup:,}",
+        color=look.ORANGE,
+    )
+    ax.text(13500, 4.5, f"paper, v1: {peaks[0]:.2f} at step {paper.warmup:,}", color=look.BLUE)
     ax.set_title("The move to Pre-LN brought a higher learning rate")
     ax.set_xlabel("training step")
     ax.set_ylabel("rate, in 1e-4")
     ax.set_ylim(0, 11.5)
     ax.set_xticks([0, 4000, 8000, 16000, 24000], ["0", "4,000", "8,000", "16,000", "24,000"])
     alt = (
-        f"Learning rate by step for width 512. The paper's peaks at {peaks[0]:.2f}e-4 at step 4,000; the later "
-        f"default of tensor2tensor peaks at {peaks[1]:.2f}e-4 at step 8,000. Both then fall as 1 over the square root."
+        f"Learning rate by step, width 512. The paper's peaks at {peaks[0]:.2f}e-4 at step {paper.warmup:,}; the later "
+        f"default of tensor2tensor peaks at {peaks[1]:.2f}e-4 at step {later.warmup:,}. Both then fall."
     )
     return fig, alt
 

@@ -130,6 +130,7 @@ class TorchConventions:
     norms_in_published_model: int
     spreads: list[float]  # standard deviation of what is added to every gain and bias of every norm
     extra_norm_difference: list[float]  # by spread: nn.Transformer's output against it without its last norms
+    d_model: int
     seeds: int
 
 
@@ -191,5 +192,6 @@ def measure_torch_conventions(
         norms_in_published_model=sum(isinstance(module, nn.LayerNorm) for module in published.modules()),
         spreads=list(spreads),
         extra_norm_difference=extra.mean(0).tolist(),
+        d_model=d_model,
         seeds=seeds,
     )
