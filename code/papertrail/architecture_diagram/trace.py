@@ -1,116 +1,193 @@
-"""What a sub-layer does to its input, read off the running module with torch.fx.
+"""What a block does to the residual stream, as plain data: what the inspector reports and the drawings draw."""
 
-The diagrams of this chapter are drawn from these traces, never from a rule's name, so that figure and code
-cannot disagree.
-"""
+from dataclasses import dataclass, field
 
-import operator
-from dataclasses import dataclass
+WORDS = {"norm": "norm", "dropout": "drop", "scale": "scale"}
+LETTERS = "fghk"  # names of parallel branches in a formula
+PLACEMENTS = ("post", "pre", "res-post", "sandwich", "none", "hybrid")
 
-import torch
-from torch import fx, nn
 
-from papertrail.architecture_diagram.sublayer import Sublayer
+@dataclass(frozen=True)
+class BranchTrace:
+    """One branch of a residual sum.
 
-ADDITIONS = (operator.add, operator.iadd, torch.add)
+    Attributes:
+        kind: "self-attention", "cross-attention", "position mixing" or "feed-forward".
+        before, after: the steps "norm", "dropout" and "scale" before and after its own work, in order.
+        entrances_differ: some of what it reads passes a norm first and some does not.
+        norm_within: every way through it passes a norm, which lies between its operations.
+    """
+
+    kind: str
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    entrances_differ: bool = False
+    norm_within: bool = False
 
 
 @dataclass(frozen=True)
 class Trace:
-    """The path of one value through one sub-layer.
+    """One residual sum and its surroundings: y = trunk(skip(lead(x)) + branches(lead(x))).
 
     Attributes:
-        branch: what happens to the copy that enters the sub-layer's function, in order: "norm", "dropout",
-        "f".
-        residual: whether the input itself is added to the branch's result.
-        trunk: what happens after the addition, on the main path; empty without a residual connection.
+        branches: what is computed from the stream and added to it; more than one if they run in parallel.
+        lead: steps on the main path before the branches leave it.
+        skip: steps on the main path while the branches run.
+        trunk: steps on the main path after the sum.
+        notes: other ways around the sum, in words.
     """
 
-    branch: tuple[str, ...]
-    residual: bool
-    trunk: tuple[str, ...]
+    branches: tuple[BranchTrace, ...]
+    lead: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    trunk: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def parallel(self) -> bool:
+        return len(self.branches) > 1
 
     @property
     def formula(self) -> str:
-        """The trace written as a formula in x, for example `norm(x + drop(f(x)))`."""
-        words = {"norm": "norm", "dropout": "drop", "f": "f"}
-        text = "x"
-        for step in self.branch:
-            text = f"{words[step]}({text})"
-        if self.residual:
-            text = f"x + {text}"
-        for step in self.trunk:
-            text = f"{words[step]}({text})"
-        return text
+        """The trace as a formula in x, such as "norm(x + drop(f(x)))"; parallel branches are f, g, ..."""
+        start = _nest("x", self.lead)
+        terms = [_nest(start, self.skip)]
+        for letter, branch in zip(LETTERS, self.branches, strict=False):
+            terms.append(_nest(f"{letter}({_nest(start, branch.before)})", branch.after))
+        return _nest(" + ".join(terms), self.trunk)
 
     @property
     def norms_on_the_main_path(self) -> int:
         """How many norms the residual stream itself has to pass."""
-        return self.trunk.count("norm") if self.residual else self.branch.count("norm")
+        return (self.lead + self.skip + self.trunk).count("norm")
+
+    @property
+    def placement(self) -> str:
+        """ "post", "pre", "res-post", "sandwich", "none", or "hybrid" for everything else."""
+        if self.notes or any(branch.entrances_differ for branch in self.branches):
+            return "hybrid"
+        if "norm" in self.lead + self.skip:
+            return "hybrid"
+        counts = {(b.before.count("norm"), b.after.count("norm")) for b in self.branches}
+        if len(counts) != 1:
+            return "hybrid"
+        patterns = {
+            (0, 0, 1): "post", (1, 0, 0): "pre", (0, 1, 0): "res-post", (1, 1, 0): "sandwich", (0, 0, 0): "none",
+        }  # fmt: skip
+        if counts == {(0, 0)} and not self.trunk.count("norm") and any(b.norm_within for b in self.branches):
+            return "hybrid"
+        return patterns.get((*counts.pop(), self.trunk.count("norm")), "hybrid")
+
+    @property
+    def words(self) -> str:
+        """The trace as a clause, for those who cannot see the figure."""
+        parts = []
+        for branch in self.branches:
+            parts.append(f"{branch.kind} branch: {', '.join((*branch.before, branch.kind, *branch.after))}")
+        text = (" beside " if self.parallel else "").join(parts)
+        if self.lead:
+            text = f"first {', '.join(self.lead)} on the main path, then {text}"
+        skip = f"the input after {', '.join(self.skip)}" if self.skip else "the input"
+        return ", then ".join([f"{text}; then the sum with {skip}", *self.trunk])
 
 
-class _Tracer(fx.Tracer):
-    """Opens the interpreter of rules and nothing else: the function inside it is one box."""
-
-    def __init__(self, opened: Sublayer) -> None:
-        super().__init__()
-        self.inner = opened.f
-
-    def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
-        return module is self.inner or isinstance(module, (nn.LayerNorm, nn.Dropout))
+def _nest(text: str, steps: tuple[str, ...]) -> str:
+    for step in steps:
+        text = f"{WORDS[step]}({text})"
+    return text
 
 
-def trace_sublayer(sublayer: Sublayer) -> Trace:
-    """Run a sub-layer symbolically and read off where its norms, dropouts and addition are.
+def shared(values: list) -> object:
+    """The one value that all have, or "hybrid"."""
+    return values[0] if all(value == values[0] for value in values) else "hybrid"
 
-    Raises:
-        ValueError: the module does something that a trace of this form cannot show.
+
+@dataclass(frozen=True)
+class Stack:
+    """One stream's blocks.
+
+    Attributes:
+        blocks: for every block its residual sums in order.
+        norm: "layernorm", "rmsnorm", "none", or "hybrid" for both.
+        final_norm: whether a norm of its own follows the last block.
+        evidence: for each answer, what was seen, in sentences.
+        probe: "agrees", "contradicts", or "no prediction": the block run on inputs of two sizes.
     """
-    graph = _Tracer(sublayer).trace(sublayer)
-    modules = dict(sublayer.named_modules())
-    start = next(node for node in graph.nodes if node.op == "placeholder")
-    output = next(node for node in graph.nodes if node.op == "output")
-    trunk, node = _walk(output.args[0], start, modules)
-    if node is start:
-        return Trace(branch=trunk, residual=False, trunk=())
-    others = [argument for argument in node.args if argument is not start]
-    if len(others) != 1:
-        raise ValueError(f"sublayer: the addition joins {node.args}, but one side must be the input itself")
-    branch, origin = _walk(others[0], start, modules)
-    if origin is not start:
-        raise ValueError("sublayer: it adds more than once; one residual connection is allowed")
-    return Trace(branch=branch, residual=True, trunk=trunk)
+
+    blocks: tuple[tuple[Trace, ...], ...]
+    norm: str
+    final_norm: bool
+    evidence: dict[str, list[str]] = field(default_factory=dict, compare=False)
+    probe: str = field(default="no prediction", compare=False)
+
+    @property
+    def num_blocks(self) -> int:
+        return len(self.blocks)
+
+    @property
+    def placement(self) -> str:
+        return shared([trace.placement for block in self.blocks for trace in block])
+
+    @property
+    def parallel(self) -> bool | str:
+        return shared([any(trace.parallel for trace in block) for block in self.blocks])
+
+    @property
+    def block(self) -> tuple[Trace, ...]:
+        """The first block: the one that is drawn."""
+        return self.blocks[0]
+
+    @property
+    def words(self) -> str:
+        """The block and the final norm as sentences."""
+        text = ". ".join(trace.words for trace in self.block)
+        return text + (". One more norm after the last block" if self.final_norm else "")
 
 
-def _walk(node: fx.Node, start: fx.Node, modules: dict[str, nn.Module]) -> tuple[tuple[str, ...], fx.Node]:
-    """Follow a chain of modules back to the input or to an addition; the steps come out in running order."""
-    steps: list[str] = []
-    while node is not start:
-        if node.op == "call_module":
-            module = modules[node.target]
-            kind = (
-                "norm"
-                if isinstance(module, nn.LayerNorm)
-                else "dropout"
-                if isinstance(module, nn.Dropout)
-                else "f"
-            )
-            steps.append(kind)
-            node = node.args[0]
-        elif (node.op, node.target) in [("call_function", f) for f in ADDITIONS] or node.target == "add":
-            break
-        else:
-            raise ValueError(f"sublayer: cannot read the operation {node.target} on the path")
-    return tuple(reversed(steps)), node
+@dataclass(frozen=True)
+class Report:
+    """Where a model puts its norms. Each field is what all stacks share, or "hybrid" where they differ."""
 
+    stacks: tuple[Stack, ...]
+    notes: tuple[str, ...] = ()
 
-def trace_layer(layer: nn.Module) -> list[Trace]:
-    """The traces of a layer's sub-layers, in the order in which the layer holds them.
+    @property
+    def placement(self) -> str:
+        return shared([stack.placement for stack in self.stacks])
 
-    Raises:
-        ValueError: the layer holds no `Sublayer`.
-    """
-    sublayers = [module for module in layer.modules() if isinstance(module, Sublayer)]
-    if not sublayers:
-        raise ValueError(f"layer: {type(layer).__name__} holds no Sublayer to trace")
-    return [trace_sublayer(sublayer) for sublayer in sublayers]
+    @property
+    def norm(self) -> str:
+        return shared([stack.norm for stack in self.stacks])
+
+    @property
+    def parallel(self) -> bool | str:
+        return shared([stack.parallel for stack in self.stacks])
+
+    @property
+    def final_norm(self) -> bool | str:
+        return shared([stack.final_norm for stack in self.stacks])
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks of all stacks; a block that is applied again counts again."""
+        return sum(stack.num_blocks for stack in self.stacks)
+
+    @property
+    def evidence(self) -> dict[str, list[str]]:
+        """For each answer, what was seen; a stack's number comes first where there are several."""
+        merged: dict[str, list[str]] = {}
+        for i, stack in enumerate(self.stacks, start=1):
+            prefix = f"stack {i}: " if len(self.stacks) > 1 else ""
+            for answer, lines in stack.evidence.items():
+                merged.setdefault(answer, []).extend(prefix + line for line in lines)
+        if self.notes:
+            merged["left out"] = list(self.notes)
+        return merged
+
+    def __str__(self) -> str:
+        names = ("placement", "norm", "parallel", "final_norm", "num_blocks")
+        lines = [f"{name:11} {getattr(self, name)}" for name in names]
+        for answer, found in self.evidence.items():
+            lines.append(f"{answer}:")
+            lines += [f"  - {line}" for line in found]
+        return "\n".join(lines)

@@ -1,0 +1,392 @@
+"""Find the residual stream in a recording: sums whose one side was, in the end, computed from the other.
+
+A sum is residual if one operand (the skip) is reached from a value R by copies, scaling and norms alone, and the
+other (the branch) is computed from the same R by something that mixes entries: a matrix product, a convolution,
+attention. Sums that hand their result on as the next sum's R form a chain, and a chain is a stream.
+"""
+
+from dataclasses import dataclass, field
+
+from papertrail.architecture_diagram.norms import COPIES, Norm, find_norms, same
+from papertrail.architecture_diagram.recording import Node, Recording
+
+# Operations that mix the entries of a vector or the positions of a sequence.
+MIXING = {
+    "mm", "addmm", "bmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "convolution", "_convolution", "_grouped_mm",
+    "avg_pool1d", "avg_pool2d", "_adaptive_avg_pool2d", "max_pool2d_with_indices", "cumsum", "_fft_c2c", "_fft_r2c",
+    "_fft_c2r", "mkldnn_linear", "_scaled_mm", "_int_mm", "linear", "matmul", "einsum", "lstm", "gru", "mkldnn_rnn_layer",
+    "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention",
+    "_scaled_dot_product_attention_math", "_efficient_attention_forward", "_flash_attention_forward",
+}  # fmt: skip
+ATTENTION = {name for name in MIXING if "attention" in name}
+BETWEEN_POSITIONS = {
+    "avg_pool1d", "avg_pool2d", "cumsum", "_fft_c2c", "_fft_r2c", "lstm", "gru", "mkldnn_rnn_layer",
+}  # fmt: skip
+# Operations that hand their first input on, whole or in part.
+PARTS = {
+    "slice", "select", "narrow", "roll", "flip", "constant_pad_nd", "unbind", "split", "split_with_sizes", "chunk",
+    "index_select", "gather", "index", "unfold", "as_strided", "native_dropout", "_fused_dropout", "clamp",
+    "clamp_min", "clamp_max", "nan_to_num", "masked_fill", "diagonal", "unsafe_split", "overlap", "tril", "triu",
+    "pixel_shuffle", "pixel_unshuffle", "movedim",
+}  # fmt: skip
+SCALING = {"mul", "div", "neg"}
+SUMS = {"add", "sub", "rsub", "addmm", "baddbmm", "addcmul", "index_add", "scatter_add", "index_put", "lerp"}
+MAX_WALK = 200
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happens to a value on its way: "norm", "dropout", "scale" or "part"."""
+
+    what: str
+    node: Node
+    norm: Norm | None = None
+
+
+@dataclass(eq=False)
+class Path:
+    """The values met going back from one value by copies, scaling and norms, and the steps between them.
+
+    `steps[i]` are the steps (in running order) from `nodes[i]` to the end of the path.
+    """
+
+    nodes: list[Node]
+    steps: list[tuple[Step, ...]]
+
+    def steps_from(self, node: Node) -> tuple[Step, ...]:
+        return self.steps[self.nodes.index(node)]
+
+
+@dataclass(eq=False)
+class Branch:
+    """One way from R to a residual sum.
+
+    Attributes:
+        end: the operand of the sum.
+        before: for every entrance from R, the steps up to the first operation that does some work.
+        after: the steps from the last such operation to the sum.
+        work: the mixing operations between them.
+        kind: "self-attention", "cross-attention" (it also reads something that does not depend on R),
+            "position mixing" (positions see one another in another way), or "feed-forward".
+        norm_within: every way through the branch passes a norm that lies between its operations.
+    """
+
+    end: Node
+    before: tuple[tuple[Step, ...], ...]
+    after: tuple[Step, ...]
+    work: list[Node]
+    kind: str
+    norm_within: bool
+
+
+@dataclass(eq=False)
+class Residual:
+    """A residual sum: R, the way of the skip, the branches, and what else is added."""
+
+    node: Node
+    root: Node
+    skip: tuple[Step, ...]
+    branches: list[Branch]
+    trail: Path  # back from R: norms of the main path, and the sum before
+    parent: "Residual | None" = None
+    second_paths: list[str] = field(default_factory=list)
+
+
+class Streams:
+    """The residual sums of a recording, in order."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.nodes = recording.nodes
+        self.norms = find_norms(recording)
+        self.norm_of = {norm.result.index: norm for norm in self.norms}
+        self.inside = {index: norm for norm in self.norms for index in norm.inside}
+        self.users: list[list[Node]] = [[] for _ in self.nodes]
+        for node in self.nodes:
+            for parent in {p.index: p for p in node.inputs}.values():
+                self.users[parent.index].append(node)
+        self._ancestry()
+        self.sums: list[Residual] = []
+        self.states = 0  # bits of the sums found so far
+        for node in self.nodes:
+            if self._is_sum(node) and not self._absorbed(node):
+                self._judge(node)
+
+    def _ancestry(self) -> None:
+        """Bit sets: all values a value depends on, and those it depends on through a mixing operation."""
+        self.above: list[int] = []
+        self.mixed: list[int] = []
+        for node in self.nodes:
+            above = mixed = 0
+            for i, parent in enumerate(node.inputs):
+                line = self.above[parent.index] | 1 << parent.index
+                above |= line
+                bypass = node.op in ("addmm", "baddbmm", "addmv") and i == 0
+                work = is_mixing(node) and not bypass and node.index not in self.inside
+                mixed |= line if work else self.mixed[parent.index]
+            self.above.append(above)
+            self.mixed.append(mixed)
+
+    def depends(self, node: Node, on: Node) -> bool:
+        return bool(self.above[node.index] >> on.index & 1)
+
+    def _is_sum(self, node: Node) -> bool:
+        if node.op == "sum":
+            return same_stack(node) is not None
+        return node.op in SUMS and len([p for p in node.inputs if p.data]) > 0 and len(node.inputs) > 1
+
+    def _absorbed(self, node: Node) -> bool:
+        """Whether the value goes nowhere but, unchanged, into another sum."""
+        while len(self.users[node.index]) == 1:
+            user = self.users[node.index][0]
+            if user.index in self.inside:
+                return False
+            if user.op in COPIES:
+                node = user
+            else:
+                return user.op in ("add", "sub") and self._is_sum(user) and len(user.inputs) == 2
+        return False
+
+    def operands(self, node: Node) -> list[Node]:
+        """What a sum adds, with sums inside it that go nowhere else taken apart."""
+        if node.op == "sum":
+            direct = list(same_stack(node).inputs)
+        elif node.op in ("addmm", "baddbmm"):
+            direct = [node.inputs[0], node]
+        elif node.op == "addcmul":
+            direct = [node.inputs[0], node]
+        elif node.op in ("index_add", "scatter_add", "index_put"):
+            direct = [node.inputs[0], node.inputs[-1]]
+        else:
+            direct = list(node.inputs[:2])
+        found = []
+        for operand in direct:
+            inner = operand
+            while inner is not node and inner.op in COPIES and len(self.users[inner.index]) == 1:
+                inner = inner.inputs[0]
+            alone = len(self.users[inner.index]) == 1 and inner.index not in self.inside
+            if inner is not node and inner.op in ("add", "sub") and self._is_sum(inner) and alone:
+                found += self.operands(inner)
+            else:
+                found.append(operand)
+        return found
+
+    def step_back(self, node: Node) -> tuple[Node, Step | None] | None:
+        """The value that this one is a copy, a part, a multiple or a norm of; None at any other operation."""
+        if norm := self.norm_of.get(node.index):
+            return norm.source, Step("norm", node, norm)
+        if not node.inputs or node.index in self.inside:
+            return None
+        if node.op in COPIES:
+            return node.inputs[0], None
+        if node.op == "native_dropout" or node.op == "_fused_dropout":
+            return node.inputs[0], Step("dropout", node)
+        if node.op in PARTS:
+            return node.inputs[0], Step("part", node)
+        if node.op == "where":
+            carrier = self._carrier(node.inputs[1:])
+            return carrier and (carrier, Step("part", node))
+        if node.op in SCALING:
+            carrier = self._carrier(node.inputs)
+            if carrier is None:
+                return None
+            noise = any(parent.random for parent in node.inputs)
+            return carrier, Step("dropout" if noise else "scale", node)
+        if node.op in ("add", "sub") and not self._residual_at(node):
+            carrier = self._carrier(node.inputs)
+            return carrier and (carrier, Step("shift", node))
+        return None
+
+    def _residual_at(self, node: Node) -> bool:
+        return any(residual.node is node for residual in self.sums)
+
+    def _carrier(self, parents: tuple[Node, ...]) -> Node | None:
+        """Of the values that enter an operation, the one that carries the stream, if it is plain which."""
+        data = [parent for parent in parents if parent.data] or list(parents)
+        if len(data) > 1:
+            data = [p for p in data if (self.above[p.index] | 1 << p.index) & self.states] or data
+        return data[0] if len({id(p) for p in data}) == 1 else None
+
+    def walk_back(self, node: Node) -> Path:
+        nodes, steps = [node], [()]
+        while len(nodes) < MAX_WALK and (step := self.step_back(node)):
+            node, what = step
+            nodes.append(node)
+            steps.append(((what,) if what else ()) + steps[-1])
+        return Path(nodes, steps)
+
+    def _judge(self, node: Node) -> None:
+        """Is this sum residual? If so, add it to the list."""
+        operands = self.operands(node)
+        paths = [self._operand_path(node, operand) for operand in operands]
+        choices = []
+        for i, path in enumerate(paths):
+            if operands[i] is node:
+                continue
+            for root in path.nodes:
+                fed = [
+                    j for j, other in enumerate(operands) if j != i and self.mixed[other.index] >> root.index & 1
+                ]
+                if fed and self._can_be_root(root, node):
+                    known = max((n.index for n in path.nodes if self.states >> n.index & 1), default=-1)
+                    choices.append((known, len(fed), -i, root, path, fed))
+                    break
+        if not choices:
+            self._note_shared_branch(node, operands)
+            return
+        _, _, position, root, path, fed = max(choices, key=lambda choice: choice[:3])
+        branches = [self._branch(root, operands[j]) for j in fed]
+        residual = Residual(node, root, path.steps_from(root), branches, self.walk_back(root))
+        for j, other in enumerate(operands):
+            if j not in fed and j != -position and self._touches_a_state(paths[j]):
+                residual.second_paths.append("an earlier value of the stream is added as well")
+        on_the_way = {n.index for n in residual.trail.nodes}
+        residual.parent = next((s for s in reversed(self.sums) if s.node.index in on_the_way), None)
+        twin = next((s for s in self.sums if s.root is root and s.branches[0].end is branches[0].end), None)
+        if twin:
+            twin.second_paths.append("the same branch is also added to the stream a second time")
+        self.sums.append(residual)
+        self.states |= 1 << node.index
+
+    def _operand_path(self, node: Node, operand: Node) -> Path:
+        return Path([operand], [()]) if operand is node else self.walk_back(operand)
+
+    def _can_be_root(self, root: Node, node: Node) -> bool:
+        """A stream has the sum's own size (parameters may be repeated over the batch), and is no mere bias."""
+        return root.value.is_floating_point() and root.value.dim() > 1 and (
+            root.data or root.value.shape[-1] == node.value.shape[-1] and root.value.dim() >= 2
+        )
+
+    def _touches_a_state(self, path: Path) -> bool:
+        return any(self.states >> n.index & 1 for n in path.nodes) and path.nodes[0].data
+
+    def _note_shared_branch(self, node: Node, operands: list[Node]) -> None:
+        """A branch's result that also goes to a sum of its own: a second stream beside the first."""
+        ends = {same(operand).index for operand in operands}
+        for residual in self.sums:
+            if any(same(branch.end).index in ends for branch in residual.branches):
+                if residual.node.index in self.above_bits(node):
+                    continue
+                residual.second_paths.append("the branch's result also goes to a running sum beside the stream")
+                return
+
+    def above_bits(self, node: Node) -> set[int]:
+        return {n.index for n in node.inputs}
+
+    def _branch(self, root: Node, end: Node) -> Branch:
+        region = [
+            n for n in self.nodes[root.index + 1 : end.index + 1]
+            if (n is end or self.depends(end, n)) and self.depends(n, root)
+        ]  # fmt: skip
+        members = {n.index for n in region}
+        work = [n for n in region if is_mixing(n) and n.index not in self.inside]
+        after = []
+        node = end
+        while step := self._step_in_branch(node, members):
+            node, what = step
+            if what:
+                after.insert(0, what)
+        entrances = self._entrances(root, members)
+        known = {step.norm for steps in (*entrances, after) for step in steps if step.norm}
+        within = any(
+            norm not in known and norm.result.index in members and not self._reaches(root, end, members - norm.inside)
+            for norm in self.norms
+        )
+        return Branch(end, entrances, tuple(after), work, self._kind(work, root), within)
+
+    def _reaches(self, root: Node, end: Node, members: set[int] | frozenset[int]) -> bool:
+        """Whether some way leads from R to the end through these members alone."""
+        frontier, seen = [root], set()
+        while frontier:
+            for user in self.users[frontier.pop().index]:
+                if user is end and end.index in members:
+                    return True
+                if user.index in members and user.index not in seen:
+                    seen.add(user.index)
+                    frontier.append(user)
+        return False
+
+    def _step_in_branch(self, node: Node, members: set[int]) -> tuple[Node, Step | None] | None:
+        """As `step_back`, where the value that comes from R is the one that is carried."""
+        if node.index in self.norm_of or node.op not in ("mul", "div", "add", "sub", "where"):
+            step = self.step_back(node)
+            return step if step and step[0].index in members else None
+        carried = [p for p in node.inputs if p.index in members]
+        if len({id(p) for p in carried}) != 1 or node.index in self.inside:
+            return None
+        noise = any(p.random for p in node.inputs)
+        what = "dropout" if noise else "scale" if node.op in ("mul", "div") else "shift"
+        return carried[0], Step(what, node)
+
+    def _entrances(self, root: Node, members: set[int]) -> tuple[tuple[Step, ...], ...]:
+        """The steps from R to each first operation of the branch that does some work."""
+        found: dict[tuple[str, ...], tuple[Step, ...]] = {}
+        frontier: list[tuple[Node, tuple[Step, ...]]] = [(root, ())]
+        seen = {(root.index, ())}
+        while frontier:
+            node, steps = frontier.pop()
+            for user in self.users[node.index]:
+                if user.index not in members:
+                    continue
+                norm = self.inside.get(user.index)
+                if norm and norm.source is node and norm.result.index in members:
+                    following = norm.result, (*steps, Step("norm", norm.result, norm))
+                elif norm:
+                    continue
+                elif user.op in COPIES | PARTS | {"cat", "stack"}:
+                    noise = "dropout" in user.op
+                    following = user, (*steps, Step("dropout", user)) if noise else steps
+                elif user.op in ("mul", "div", "add", "sub", "where") and self._only(user, members, node):
+                    noise = any(p.random for p in user.inputs)
+                    following = user, (*steps, Step("dropout", user)) if noise else steps
+                else:
+                    found.setdefault(tuple(step.what for step in steps), steps)
+                    continue
+                key = (following[0].index, tuple(step.what for step in following[1]))
+                if key not in seen:
+                    seen.add(key)
+                    frontier.append(following)
+        return tuple(found.values())
+
+    def _only(self, user: Node, members: set[int], node: Node) -> bool:
+        return all(p is node or p.index not in members for p in user.inputs)
+
+    def _kind(self, work: list[Node], root: Node) -> str:
+        """What a branch does, told from what its operations read: two streams, one, or each position alone."""
+        mixes = False
+        for node in work:
+            if node.op in ATTENTION or node.op in ("bmm", "baddbmm", "mm"):
+                operands = node.inputs[:3] if node.op in ATTENTION else node.inputs[-2:]
+                from_root = [p is root or self.depends(p, root) for p in operands]
+                if any(from_root) and all(p.data or f for p, f in zip(operands, from_root, strict=True)):
+                    others = (p for p, f in zip(operands, from_root, strict=True) if not f)
+                    return "cross-attention" if any(True for _ in others) else "self-attention"
+            elif node.op in ("convolution", "_convolution"):
+                mixes = mixes or max(node.inputs[1].value.shape[2:], default=1) > 1
+            else:
+                mixes = mixes or (node.op in BETWEEN_POSITIONS and node.value.is_floating_point())
+        return "position mixing" if mixes else "feed-forward"
+
+
+def is_mixing(node: Node) -> bool:
+    """Whether an operation can bring news from other entries: known ones, and all foreign ones."""
+    return node.op in MIXING or ("::" in node.op and len(node.inputs) > 0)
+
+
+def same_stack(node: Node) -> Node | None:
+    """The stack whose members a `sum` over the stacking axis adds, or None."""
+    source = same(node.inputs[0])
+    if source.op != "stack":
+        return None
+    axis = source.args[1] if len(source.args) > 1 else source.kwargs.get("dim", 0)
+    over = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
+    return source if over is not None and list(over) == [axis] else None
+
+
+def main_streams(sums: list[Residual]) -> list[Residual]:
+    """Leave out sums that stand alone beside a chain, and those inside another's branch."""
+    linked = {id(s) for s in sums if s.parent} | {id(s.parent) for s in sums if s.parent}
+    return [s for s in sums if id(s) in linked] or list(sums)
+
+

@@ -1,0 +1,231 @@
+"""Models of 2017 to 2025, built small with random weights, and where each is said to put its norms.
+
+Hugging Face classes come from `transformers`, which only this module and its tests need; nothing is downloaded.
+What has no class there is written out here after its paper.
+
+    python -m papertrail.architecture_diagram.zoo    inspect them all and record the result
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from papertrail.architecture_diagram.sublayer import Sublayer
+from papertrail.architecture_diagram.transformer import FeedForward, MultiHeadAttention, Transformer
+
+VOCAB, WIDTH, LAYERS, HEADS, INNER, LENGTH = 64, 32, 2, 2, 64, 6
+
+# One model names its sizes in one of these ways.
+BERT_SIZES = {
+    "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS,
+    "intermediate_size": INNER,
+}  # fmt: skip
+LLAMA_SIZES = BERT_SIZES | {"num_key_value_heads": HEADS, "head_dim": WIDTH // HEADS}
+CHAMELEON_SIZES = BERT_SIZES | {
+    "num_key_value_heads": HEADS,
+    "vocabulary_map": {"<image>": 4},
+    "vq_config": {"base_channels": 32, "embed_dim": 8, "latent_channels": 8, "num_embeddings": 8, "channel_multiplier": [1], "num_res_blocks": 1},
+}  # fmt: skip
+GPT_SIZES = {"vocab_size": VOCAB, "n_embd": WIDTH, "n_layer": LAYERS, "n_head": HEADS}
+BART_SIZES = {
+    "vocab_size": VOCAB, "d_model": WIDTH, "encoder_layers": LAYERS, "decoder_layers": LAYERS,
+    "encoder_attention_heads": HEADS, "decoder_attention_heads": HEADS, "encoder_ffn_dim": INNER,
+    "decoder_ffn_dim": INNER,
+}  # fmt: skip
+OPT_SIZES = {
+    "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "ffn_dim": INNER,
+    "max_position_embeddings": 64, "word_embed_proj_dim": WIDTH,
+}  # fmt: skip
+IMAGE_SIZES = {
+    "hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER,
+    "image_size": 32, "patch_size": 8,
+}  # fmt: skip
+SWIN_SIZES = {
+    "image_size": 32, "patch_size": 2, "embed_dim": 16, "depths": [2, 2], "num_heads": [2, 2], "window_size": 4,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model: how to build and call it, and what the literature or its code says about its norms.
+
+    Attributes:
+        name, year: what it is called, and when it appeared.
+        build: gives the model and the keyword arguments to call it with.
+        placement, norm, parallel, final_norm: what is expected of the inspector.
+        misleads: what a reader of attribute names would conclude wrongly, if anything.
+    """
+
+    name: str
+    year: int
+    build: Callable[[], tuple[nn.Module, dict[str, Tensor]]]
+    placement: str
+    norm: str = "layernorm"
+    parallel: bool = False
+    final_norm: bool = True
+    misleads: str = ""
+
+    @property
+    def expected(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("placement", "norm", "parallel", "final_norm")}
+
+
+def tokens(seed: int = 0) -> Tensor:
+    """Token ids, shape (1, LENGTH); drawn apart from the caller's random state."""
+    return torch.randint(3, VOCAB, (1, LENGTH), generator=torch.Generator().manual_seed(seed))
+
+
+def hugging_face(
+    family: str, sizes: dict[str, Any], model: str = "", inputs: str = "text", **options: Any
+) -> Callable[[], tuple[nn.Module, dict[str, Tensor]]]:
+    """How to build `<family>Model` from a `<family>Config` of the given sizes, and what to feed it."""
+
+    def build() -> tuple[nn.Module, dict[str, Tensor]]:
+        import transformers
+
+        logging.getLogger("transformers").setLevel(logging.ERROR)
+        config = getattr(transformers, f"{family}Config")(**(sizes | options))
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"):
+            value = getattr(config, name, None)
+            if isinstance(value, int) and value >= VOCAB:
+                setattr(config, name, 1)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            built = getattr(transformers, model or f"{family}Model")(config).eval()
+        return built, example_inputs(inputs)
+
+    return build
+
+
+def example_inputs(kind: str) -> dict[str, Tensor]:
+    """Small inputs: "text", "text pair" (encoder-decoder), "image" or "sound"."""
+    generator = torch.Generator().manual_seed(1)
+    if kind == "image":
+        return {"pixel_values": torch.randn(1, 3, 32, 32, generator=generator)}
+    if kind == "sound":
+        return {"input_values": torch.randn(1, 400, generator=generator)}
+    if kind == "text pair":
+        return {"input_ids": tokens(), "decoder_input_ids": tokens(1)}
+    return {"input_ids": tokens()}
+
+
+def _written_out(make: Callable[[], nn.Module]) -> Callable[[], tuple[nn.Module, dict[str, Tensor]]]:
+    def build() -> tuple[nn.Module, dict[str, Tensor]]:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            return make().eval(), {"x": torch.randn(2, LENGTH, WIDTH)}
+
+    return build
+
+
+class PaLMBlock(nn.Module):
+    """y = x + MLP(LayerNorm(x)) + Attention(LayerNorm(x)), no biases (Chowdhery et al. 2022, section 2)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(WIDTH, bias=False) for _ in range(2))
+        self.mlp, self.attention = FeedForward(WIDTH, INNER), MultiHeadAttention(WIDTH, HEADS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.mlp(self.norms[0](x)) + self.attention(self.norms[1](x))
+
+
+def _blocks(make: Callable[[], nn.Module], final_norm: bool = True) -> nn.Sequential:
+    return nn.Sequential(*(make() for _ in range(LAYERS)), nn.LayerNorm(WIDTH) if final_norm else nn.Identity())
+
+
+class NamedInput(nn.Module):
+    """Call a stack with its input by name, as the zoo calls every model."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x)
+
+
+def _two_sublayers(preprocess: str, postprocess: str) -> nn.Module:
+    return nn.Sequential(
+        Sublayer(MultiHeadAttention(WIDTH, HEADS), preprocess, postprocess, d_model=WIDTH),
+        Sublayer(FeedForward(WIDTH, INNER), preprocess, postprocess, d_model=WIDTH),
+    )
+
+
+def _original(preprocess: str, postprocess: str) -> Callable[[], tuple[nn.Module, dict[str, Tensor]]]:
+    def build() -> tuple[nn.Module, dict[str, Tensor]]:
+        sizes = {"d_model": WIDTH, "num_heads": HEADS, "d_ff": INNER, "num_layers": LAYERS}
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            model = Transformer(VOCAB, **sizes, preprocess=preprocess, postprocess=postprocess)
+        return model.eval(), {"source": tokens(), "target": tokens(1)}
+
+    return build
+
+
+FIRST = "its second norm is called post_attention_layernorm, and stands before the feed-forward"
+SWIN = "its norms are called layernorm_before and layernorm_after, and both stand after"
+LAST = "each layer holds a final_layer_norm, which is not the stack's last norm"
+
+ZOO = (
+    Entry("Transformer, as published", 2017, _original("none", "dan"), "post", final_norm=False),
+    Entry("tensor2tensor base, v2 on", 2017, _original("n", "da"), "pre"),
+    Entry("GPT-1", 2018, hugging_face("OpenAIGPT", GPT_SIZES), "post", final_norm=False,
+          misleads="its first norm is called ln_1, as in GPT-2, and stands after the attention"),
+    Entry("BERT", 2018, hugging_face("Bert", BERT_SIZES), "post", final_norm=False),
+    Entry("GPT-2", 2019, hugging_face("GPT2", GPT_SIZES), "pre"),
+    Entry("CTRL", 2019, hugging_face("CTRL", GPT_SIZES, dff=INNER), "pre"),
+    Entry("T5", 2019, hugging_face("T5", {
+        "vocab_size": VOCAB, "d_model": WIDTH, "d_kv": WIDTH // HEADS, "d_ff": INNER, "num_layers": LAYERS,
+        "num_heads": HEADS}, model="T5EncoderModel"), "pre", "rmsnorm",
+        misleads="its norm is called layer norm, and subtracts no mean"),
+    Entry("BART", 2019, hugging_face("Bart", BART_SIZES, inputs="text pair"), "post", final_norm=False, misleads=LAST),
+    Entry("mBART", 2020, hugging_face("MBart", BART_SIZES, inputs="text pair"), "pre", misleads=LAST),
+    Entry("RoBERTa-PreLayerNorm", 2019, hugging_face("RobertaPreLayerNorm", BERT_SIZES), "pre"),
+    Entry("GPT-3 (as GPT-2)", 2020, hugging_face("GPT2", GPT_SIZES), "pre"),
+    Entry("ViT", 2020, hugging_face("ViT", IMAGE_SIZES, inputs="image"), "pre"),
+    Entry("Swin", 2021, hugging_face("Swin", SWIN_SIZES, inputs="image"), "pre"),
+    Entry("CogView", 2021, _written_out(lambda: NamedInput(_blocks(lambda: _two_sublayers("n", "na")))), "sandwich"),
+    Entry("GPT-J", 2021, hugging_face("GPTJ", GPT_SIZES, rotary_dim=8), "pre", parallel=True),
+    Entry("XGLM", 2021, hugging_face("XGLM", {
+        "vocab_size": VOCAB, "d_model": WIDTH, "ffn_dim": INNER, "num_layers": LAYERS, "attention_heads": HEADS}),
+        "pre", misleads=LAST),
+    Entry("Swin v2", 2022, hugging_face("Swinv2", SWIN_SIZES, inputs="image"), "res-post", misleads=SWIN),
+    Entry("GPT-NeoX", 2022, hugging_face("GPTNeoX", BERT_SIZES), "pre", parallel=True, misleads=FIRST),
+    Entry("GPT-NeoX, not parallel", 2022, hugging_face("GPTNeoX", BERT_SIZES, use_parallel_residual=False), "pre",
+          misleads=FIRST),
+    Entry("PaLM", 2022, _written_out(lambda: NamedInput(_blocks(PaLMBlock))), "pre", parallel=True),
+    Entry("OPT-125M", 2022, hugging_face("OPT", OPT_SIZES), "pre", misleads=LAST),
+    Entry("OPT-350M", 2022, hugging_face("OPT", OPT_SIZES, do_layer_norm_before=False, word_embed_proj_dim=16), "post",
+          final_norm=False, misleads="the same class and the same names as OPT-125M, which is Pre-LN"),
+    Entry("BLOOM", 2022, hugging_face("Bloom", {
+        "vocab_size": VOCAB, "hidden_size": WIDTH, "n_layer": LAYERS, "n_head": HEADS}), "pre", misleads=FIRST),
+    Entry("BLOOM, residual after norm", 2022, hugging_face("Bloom", {
+        "vocab_size": VOCAB, "hidden_size": WIDTH, "n_layer": LAYERS, "n_head": HEADS,
+        "apply_residual_connection_post_layernorm": True}), "hybrid",
+        misleads="the same class and the same names as BLOOM, which is Pre-LN"),
+    Entry("LLaMA", 2023, hugging_face("Llama", LLAMA_SIZES), "pre", "rmsnorm", misleads=FIRST),
+    Entry("Falcon-7B", 2023, hugging_face("Falcon", {
+        "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS}), "pre",
+        parallel=True),
+    Entry("Phi", 2023, hugging_face("Phi", BERT_SIZES), "pre", parallel=True),
+    Entry("Gemma", 2024, hugging_face("Gemma", LLAMA_SIZES), "pre", "rmsnorm", misleads=FIRST),
+    Entry("OLMo", 2024, hugging_face("Olmo", BERT_SIZES), "pre", misleads=FIRST),
+    Entry("Command R", 2024, hugging_face("Cohere", BERT_SIZES), "pre", parallel=True),
+    Entry("Chameleon-7B", 2024, hugging_face("Chameleon", CHAMELEON_SIZES), "pre", "rmsnorm", misleads=FIRST),
+    Entry("Chameleon-34B", 2024, hugging_face("Chameleon", CHAMELEON_SIZES, swin_norm=True), "res-post", "rmsnorm",
+          misleads="its norm called input_layernorm stands after the attention"),
+    Entry("Gemma 2", 2024, hugging_face("Gemma2", LLAMA_SIZES), "sandwich", "rmsnorm",
+          misleads="its post_attention_layernorm is an output norm; in Gemma the same name is the feed-forward's input norm"),
+    Entry("OLMo 2", 2024, hugging_face("Olmo2", BERT_SIZES), "res-post", "rmsnorm",
+          misleads="its post_attention_layernorm is an output norm; in OLMo the same name is the feed-forward's input norm"),
+    Entry("Gemma 3", 2025, hugging_face("Gemma3Text", LLAMA_SIZES), "sandwich", "rmsnorm"),
+    Entry("GLM-4 0414", 2025, hugging_face("Glm4", LLAMA_SIZES, pad_token_id=0), "sandwich", "rmsnorm"),
+    Entry("Qwen3", 2025, hugging_face("Qwen3", LLAMA_SIZES), "pre", "rmsnorm", misleads=FIRST),
+    Entry("OLMo 3", 2025, hugging_face("Olmo3", BERT_SIZES), "res-post", "rmsnorm"),
+)  # fmt: skip
