@@ -314,7 +314,7 @@ def _branch_trace(kind: str, branches: list[Branch]) -> BranchTrace:
     normed = {entrance.count("norm") for entrance in entrances}
     before = max(entrances, key=lambda steps: (steps.count("norm"), len(steps)))
     return BranchTrace(
-        kind, before, max(exits, key=len), len(normed) > 1, all(branch.norm_within for branch in branches)
+        kind, before, max(exits, key=len), len(normed) > 1, all(branch.within for branch in branches)
     )
 
 
@@ -350,7 +350,8 @@ def _describe(stack: list[Unit], units: list[Unit], streams: Streams) -> Stack:
 
 def _all_norms(residual: Residual) -> list[Norm]:
     steps = [step for b in residual.branches for part in (*b.before, b.after) for step in part]
-    return _norms([*steps, *residual.skip])
+    found = _norms([*steps, *residual.skip])
+    return found or [norm for branch in residual.branches for norm in branch.within]
 
 
 def _evidence(

@@ -7,6 +7,8 @@ attention. Sums that hand their result on as the next sum's R form a chain, and 
 
 from dataclasses import dataclass, field
 
+import torch
+
 from papertrail.architecture_diagram.norms import COPIES, Norm, find_norms, same
 from papertrail.architecture_diagram.recording import Node, Recording
 
@@ -69,7 +71,7 @@ class Branch:
         work: the mixing operations between them.
         kind: "self-attention", "cross-attention" (it also reads something that does not depend on R),
             "position mixing" (positions see one another in another way), or "feed-forward".
-        norm_within: every way through the branch passes a norm that lies between its operations.
+        within: norms between its operations that every way through the branch passes.
     """
 
     end: Node
@@ -77,7 +79,7 @@ class Branch:
     after: tuple[Step, ...]
     work: list[Node]
     kind: str
-    norm_within: bool
+    within: list[Norm]
 
 
 @dataclass(eq=False)
@@ -183,7 +185,8 @@ class Streams:
         if node.op == "native_dropout" or node.op == "_fused_dropout":
             return node.inputs[0], Step("dropout", node)
         if node.op in PARTS:
-            return node.inputs[0], Step("part", node)
+            whole = node.op != "overlap" or len(node.inputs) == 1
+            return (node.inputs[0], Step("part", node)) if whole else None
         if node.op == "where":
             carrier = self._carrier(node.inputs[1:])
             return carrier and (carrier, Step("part", node))
@@ -289,11 +292,12 @@ class Streams:
                 after.insert(0, what)
         entrances = self._entrances(root, members)
         known = {step.norm for steps in (*entrances, after) for step in steps if step.norm}
-        within = any(
-            norm not in known and norm.result.index in members and not self._reaches(root, end, members - norm.inside)
-            for norm in self.norms
-        )
-        return Branch(end, entrances, tuple(after), work, self._kind(work, root), within)
+        within = [
+            norm for norm in self.norms
+            if norm not in known and norm.result.index in members
+            and not self._reaches(root, end, members - norm.inside)
+        ]  # fmt: skip
+        return Branch(end, entrances, tuple(after), work, self._kind(work, root, end), within)
 
     def _reaches(self, root: Node, end: Node, members: set[int] | frozenset[int]) -> bool:
         """Whether some way leads from R to the end through these members alone."""
@@ -352,21 +356,50 @@ class Streams:
     def _only(self, user: Node, members: set[int], node: Node) -> bool:
         return all(p is node or p.index not in members for p in user.inputs)
 
-    def _kind(self, work: list[Node], root: Node) -> str:
-        """What a branch does, told from what its operations read: two streams, one, or each position alone."""
-        mixes = False
+    def _kind(self, work: list[Node], root: Node, end: Node) -> str:
+        """What a branch does: do positions see one another in it, by a product of two live values or otherwise?"""
+        product, other = self._product_of_two(work, root)
+        seen = self._positions_meet(root, end)
+        if seen is None:  # cannot be tried: judge by the operations alone
+            seen = product or any(
+                max(n.inputs[1].value.shape[2:], default=1) > 1 if "convolution" in n.op else n.op in BETWEEN_POSITIONS
+                for n in work if n.value.is_floating_point() or n.value.is_complex()
+            )
+        if other:
+            return "cross-attention"
+        return "feed-forward" if not seen else "self-attention" if product else "position mixing"
+
+    def _product_of_two(self, work: list[Node], root: Node) -> tuple[bool, bool]:
+        """Is there a product of two values that depend on the input, as in attention; and is one foreign to R?"""
         for node in work:
             if node.op in ATTENTION or node.op in ("bmm", "baddbmm", "mm"):
                 operands = node.inputs[:3] if node.op in ATTENTION else node.inputs[-2:]
                 from_root = [p is root or self.depends(p, root) for p in operands]
-                if any(from_root) and all(p.data or f for p, f in zip(operands, from_root, strict=True)):
-                    others = (p for p, f in zip(operands, from_root, strict=True) if not f)
-                    return "cross-attention" if any(True for _ in others) else "self-attention"
-            elif node.op in ("convolution", "_convolution"):
-                mixes = mixes or max(node.inputs[1].value.shape[2:], default=1) > 1
-            else:
-                mixes = mixes or (node.op in BETWEEN_POSITIONS and node.value.is_floating_point())
-        return "position mixing" if mixes else "feed-forward"
+                if all(p.data or live for p, live in zip(operands, from_root, strict=True)):
+                    return True, not all(from_root)
+        return False, False
+
+    def _positions_meet(self, root: Node, end: Node) -> bool | None:
+        """Change one position of R and see whether the branch changes at others; None if that cannot be seen."""
+        x = root.value
+        if x.dim() < 2 or x.shape[-2] < 2 or end.value.numel() != x.numel():
+            return None
+        touched = False
+        # A small change, so that a router goes on sending every position to the same experts.
+        step = (1e-3 if torch.finfo(x.dtype).bits >= 32 else 0.03) * x.float().std()
+        for position in (0, x.shape[-2] // 2):
+            moved = x.clone()
+            moved[..., position, :] += step.to(x.dtype) * moved[..., position, :].flip(-1).sign()
+            try:
+                before, after = (self.recording.replay(root, value, end) for value in (x, moved))
+                change = (before != after).float().reshape(x.shape)
+            except (RuntimeError, ValueError, IndexError, TypeError):
+                return None
+            elsewhere = change.sum() - change[..., position, :].sum()
+            if elsewhere > 0:
+                return True
+            touched = touched or bool(change.sum() > 0)
+        return False if touched else None
 
 
 def is_mixing(node: Node) -> bool:
