@@ -288,7 +288,7 @@ def _shown(steps: Sequence[Step]) -> list[Step]:
     for step in steps:
         if step.what == "scale" and ((shown and shown[-1].what == "norm") or _factor(step.node) == 1):
             continue
-        if step.what in ("norm", "dropout", "scale"):
+        if step.what in ("norm", "dropout", "scale", "gate"):
             shown.append(step)
     return shown
 
@@ -374,6 +374,8 @@ def _evidence(
     for residual in (s for unit in stack[:1] for s in unit):
         for where, steps in (("skip", residual.skip), *(("branch", b.after) for b in residual.branches)):
             for step in _shown(steps):
+                if step.what == "gate":
+                    found["placement"].append("block 1: the skip is multiplied by a gate computed from its own value")
                 if step.what == "scale":
                     factor = _factor(step.node)
                     amount = f"by {factor:.4g}" if factor is not None else "by learned or computed values"
@@ -381,8 +383,11 @@ def _evidence(
     kinds = {}
     for norm in norms:
         kinds[f"{norm.kind} ({norm.how})"] = kinds.get(f"{norm.kind} ({norm.how})", 0) + 1
+    batch = sum("batch_norm" in node.op and node.output == 0 for node in streams.nodes)
+    if batch:
+        found["norm"] = [f"{batch} batch norm(s), which are not counted: they look at other examples"]
     inner = len(streams.norms) - len({id(norm) for norm in norms})
-    found["norm"] = [f"{count} of {kind}" for kind, count in kinds.items()] or ["no norm on the stream's way"]
+    found["norm"] = found.get("norm", []) + [f"{count} of {kind}" for kind, count in kinds.items()] or ["no norm on the stream's way"]
     if inner:
         found["norm"].append(f"{inner} more inside branches, on embeddings or in a head, which decide nothing")
     parallel = [trace for trace in result.block if trace.parallel]
@@ -431,6 +436,8 @@ def _probe(stack: list[Unit], rows: list[list[dict]], result: Stack, streams: St
     if outs[0].numel() != x.numel():
         return "no prediction", "the block's output has another size than its input"
     rests = [out.reshape(x.shape) - c * x for out, c in zip(outs, (small, large), strict=True)]
+    if _size(rests[0]) < 1e-6 * small:
+        return "no prediction", "the branches add next to nothing to the stream with the present weights"
     rest = _size(rests[1]) / _size(rests[0])
     growth = (large / small) ** 0.5
     forgets_whole, forgets_rest = whole < growth, rest < growth

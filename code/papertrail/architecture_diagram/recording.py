@@ -5,6 +5,7 @@ in a module, as a function, in place, inline as arithmetic. A `TorchDispatchMode
 attributes play no part.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -97,6 +98,10 @@ def _run(node: Node, known: dict[int, Tensor]) -> Tensor:
 
 class _Recorder(TorchDispatchMode):
     """Builds the nodes while the model runs. Tensors are kept alive, so that no id is used twice."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # torch would import its compiler for this: seconds and 70 MiB
 
     def __init__(self) -> None:
         super().__init__()
@@ -206,7 +211,7 @@ def _as_it_was(model: nn.Module, recorder: _Recorder) -> Iterator[None]:
         (module, name, dict(value))
         for module, attributes in kept
         for name, value in attributes.items()
-        if name in ("_buffers", "_parameters", "_modules")
+        if name in ("_buffers", "_parameters", "_modules") and isinstance(value, dict)
     ]
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # one fused operation would hide the norms inside
@@ -232,10 +237,13 @@ def record(model: nn.Module, args: tuple, kwargs: dict) -> Recording:
 
     Raises:
         TypeError: `model` is no module.
+        ValueError: the model's tensors hold no values (meta device).
         Exception: whatever the model's forward pass raises.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: got {type(model).__name__}; allowed is a torch.nn.Module")
+    if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
+        raise ValueError("model: its tensors are on the meta device and hold no values; allowed is any other device")
     recorder = _Recorder()
     args, kwargs = pytree.tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, (args, kwargs))
     for leaf in pytree.tree_leaves((args, kwargs)):
@@ -243,7 +251,8 @@ def record(model: nn.Module, args: tuple, kwargs: dict) -> Recording:
             recorder.add("input", [], leaf, data=True)
     with ExitStack() as stack:
         stack.enter_context(_as_it_was(model, recorder))
-        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        if "torch._dynamo" in sys.modules:  # nothing can be compiled without it
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(_module_calls(recorder))
         with recorder:
             model(*args, **kwargs)

@@ -34,12 +34,13 @@ PARTS = {
 }  # fmt: skip
 SCALING = {"mul", "div", "neg"}
 SUMS = {"add", "sub", "rsub", "addmm", "baddbmm", "addcmul", "index_add", "scatter_add", "index_put", "lerp"}
+FUSED_SUMS = {"addmm", "baddbmm", "addcmul"}  # the first input is added to a product of the others
 MAX_WALK = 200
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that happens to a value on its way: "norm", "dropout", "scale" or "part"."""
+    """One thing that happens to a value on its way: "norm", "dropout", "scale", "gate", "shift" or "part"."""
 
     what: str
     node: Node
@@ -154,9 +155,7 @@ class Streams:
         """What a sum adds, with sums inside it that go nowhere else taken apart."""
         if node.op == "sum":
             direct = list(same_stack(node).inputs)
-        elif node.op in ("addmm", "baddbmm"):
-            direct = [node.inputs[0], node]
-        elif node.op == "addcmul":
+        elif node.op in FUSED_SUMS:
             direct = [node.inputs[0], node]
         elif node.op in ("index_add", "scatter_add", "index_put"):
             direct = [node.inputs[0], node.inputs[-1]]
@@ -195,7 +194,8 @@ class Streams:
             if carrier is None:
                 return None
             noise = any(parent.random for parent in node.inputs)
-            return carrier, Step("dropout" if noise else "scale", node)
+            gate = any(self.mixed[parent.index] >> carrier.index & 1 for parent in node.inputs)
+            return carrier, Step("dropout" if noise else "gate" if gate else "scale", node)
         if node.op in ("add", "sub") and not self._residual_at(node):
             carrier = self._carrier(node.inputs)
             return carrier and (carrier, Step("shift", node))
@@ -209,6 +209,8 @@ class Streams:
         data = [parent for parent in parents if parent.data] or list(parents)
         if len(data) > 1:
             data = [p for p in data if (self.above[p.index] | 1 << p.index) & self.states] or data
+        if len(data) == 2:  # a gate computed from the value that it multiplies
+            data = [p for p, q in (data, data[::-1]) if self.mixed[q.index] >> p.index & 1] or data
         return data[0] if len({id(p) for p in data}) == 1 else None
 
     def walk_back(self, node: Node) -> Path:
@@ -290,7 +292,7 @@ class Streams:
             node, what = step
             if what:
                 after.insert(0, what)
-        entrances = self._entrances(root, members)
+        entrances = self._entrances(root, members, end)
         known = {step.norm for steps in (*entrances, after) for step in steps if step.norm}
         within = [
             norm for norm in self.norms
@@ -313,17 +315,18 @@ class Streams:
 
     def _step_in_branch(self, node: Node, members: set[int]) -> tuple[Node, Step | None] | None:
         """As `step_back`, where the value that comes from R is the one that is carried."""
-        if node.index in self.norm_of or node.op not in ("mul", "div", "add", "sub", "where"):
+        if node.index in self.norm_of or node.op not in ("mul", "div", "add", "sub", "where", "addcmul"):
             step = self.step_back(node)
             return step if step and step[0].index in members else None
-        carried = [p for p in node.inputs if p.index in members]
+        inputs = node.inputs[1:] if node.op == "addcmul" else node.inputs
+        carried = [p for p in inputs if p.index in members]
         if len({id(p) for p in carried}) != 1 or node.index in self.inside:
             return None
         noise = any(p.random for p in node.inputs)
-        what = "dropout" if noise else "scale" if node.op in ("mul", "div") else "shift"
+        what = "dropout" if noise else "scale" if node.op in ("mul", "div", "addcmul") else "shift"
         return carried[0], Step(what, node)
 
-    def _entrances(self, root: Node, members: set[int]) -> tuple[tuple[Step, ...], ...]:
+    def _entrances(self, root: Node, members: set[int], end: Node) -> tuple[tuple[Step, ...], ...]:
         """The steps from R to each first operation of the branch that does some work."""
         found: dict[tuple[str, ...], tuple[Step, ...]] = {}
         frontier: list[tuple[Node, tuple[Step, ...]]] = [(root, ())]
@@ -331,7 +334,8 @@ class Streams:
         while frontier:
             node, steps = frontier.pop()
             for user in self.users[node.index]:
-                if user.index not in members:
+                skips = user is end and end.op in FUSED_SUMS and node not in end.inputs[1:]
+                if user.index not in members or skips:
                     continue
                 norm = self.inside.get(user.index)
                 if norm and norm.source is node and norm.result.index in members:

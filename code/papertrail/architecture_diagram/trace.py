@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-WORDS = {"norm": "norm", "dropout": "drop", "scale": "scale"}
+WORDS = {"norm": "norm", "dropout": "drop", "scale": "scale", "gate": "gate"}
 LETTERS = "fghk"  # names of parallel branches in a formula
 PLACEMENTS = ("post", "pre", "res-post", "sandwich", "none", "hybrid")
 
@@ -13,7 +13,7 @@ class BranchTrace:
 
     Attributes:
         kind: "self-attention", "cross-attention", "position mixing" or "feed-forward".
-        before, after: the steps "norm", "dropout" and "scale" before and after its own work, in order.
+        before, after: the steps "norm", "dropout", "scale" and "gate" before and after its own work, in order.
         entrances_differ: some of what it reads passes a norm first and some does not.
         norm_within: every way through it passes a norm, which lies between its operations.
     """
@@ -66,7 +66,7 @@ class Trace:
         """ "post", "pre", "res-post", "sandwich", "none", or "hybrid" for everything else."""
         if self.notes or any(branch.entrances_differ for branch in self.branches):
             return "hybrid"
-        if "norm" in self.lead + self.skip:
+        if "norm" in self.lead + self.skip or "gate" in self.skip:
             return "hybrid"
         counts = {(b.before.count("norm"), b.after.count("norm")) for b in self.branches}
         if len(counts) != 1:
