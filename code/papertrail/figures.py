@@ -67,9 +67,11 @@ STYLE = {
 }
 
 
-matplotlib.rcParams.update(STYLE)
+# `@styled` gives a function the course's look, and leaves the reader's own plots alone.
+styled = matplotlib.rc_context(STYLE)
 
 
+@styled
 def new_figure(height: float = 3.0, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
     """A figure of the course's width with `columns` axes side by side; `height` in inches.
 
@@ -79,6 +81,7 @@ def new_figure(height: float = 3.0, columns: int = 1, **options: Any) -> tuple[F
     return fig, fig.subplots(1, columns, **options)
 
 
+@styled
 def to_svg(fig: Figure, alt: str, prefix: str | None = None) -> str:
     """The figure as one inline `<svg>` element, named by `alt`, its ids starting with `prefix`.
 
@@ -105,6 +108,16 @@ def to_svg(fig: Figure, alt: str, prefix: str | None = None) -> str:
         root.attrib.pop(key, None)
     root.attrib = {"role": "img", "aria-label": alt, **root.attrib}
     return re.sub(r"\n\s*", "\n", ElementTree.tostring(root, encoding="unicode")).strip()
+
+
+def to_svg_file(fig: Figure, alt: str, width: int = 520) -> str:
+    """The figure as an SVG file that stands alone: a size in pixels, colors and fonts without a page's variables.
+
+    Raises:
+        ValueError: `alt` is empty.
+    """
+    text = re.sub(r"var\(--[\w-]+, ([^()]+)\)", r"\1", to_svg(fig, alt, prefix="figure"))
+    return text.replace("<svg ", f'<svg width="{width}" ', 1) + "\n"
 
 
 def _portable(key: str, value: str, prefix: str) -> str:

@@ -6,19 +6,22 @@ import torch
 
 from papertrail.architecture_diagram import history
 from papertrail.architecture_diagram.accounting import audit_table_3, row_differences
-from papertrail.architecture_diagram.drawings import Diagram, diagram_of
 from papertrail.architecture_diagram.history import CODE_BASES, default_on
 from papertrail.architecture_diagram.measurements import (
+    PUBLISHED,
     count_norms,
     measure_annotated_norm,
     measure_order_difference,
     measure_rms_by_depth,
+    trace_rule,
 )
 from papertrail.architecture_diagram.schedule import SCHEDULES, noam_lr
+from papertrail.architecture_diagram.sublayer import Rule
 from papertrail.architecture_diagram.torch_conventions import (
     measure_torch_agreement,
     measure_torch_conventions,
 )
+from papertrail.architecture_diagram.trace import Stack
 from papertrail.claims import Evidence
 
 PAPER_FORMULA = "norm(x + drop(f(x)))"  # Vaswani et al. 2017, section 3.1 with the dropout of section 5.4
@@ -30,12 +33,12 @@ def _verdict(condition: bool, otherwise: str = "wrong") -> str:
     return "holds" if condition else otherwise
 
 
-def _formulas(diagram: Diagram) -> set[str]:
-    return {trace.formula for trace in diagram.layer}
+def _formulas(stack: Stack) -> set[str]:
+    return {trace.formula for trace in stack.block}
 
 
-def _is_published(diagram: Diagram) -> bool:
-    return _formulas(diagram) == {PAPER_FORMULA} and not diagram.final_norm
+def _is_published(stack: Stack) -> bool:
+    return _formulas(stack) == {PAPER_FORMULA} and not stack.final_norm
 
 
 def _equals_torch(norm_first: bool) -> bool:
@@ -51,7 +54,7 @@ def _equals_torch(norm_first: bool) -> bool:
 def first_code_agreed() -> Evidence:
     """Trace the first commit's rule and compare it with the published formula."""
     first = history.REVISIONS[0]
-    traced = diagram_of(first.preprocess, first.postprocess)
+    traced = trace_rule(first.rule)
     numbers = {"commit": first.commits[-1], "formula": " and ".join(sorted(_formulas(traced)))}
     return Evidence(numbers, _verdict(_is_published(traced)))
 
@@ -59,7 +62,7 @@ def first_code_agreed() -> Evidence:
 def default_moved_in_2017() -> Evidence:
     """Find the first dated default that no longer traces to the published formula."""
     defaults = [revision for revision in history.REVISIONS if revision.is_default]
-    moved = next((r for r in defaults if not _is_published(diagram_of(r.preprocess, r.postprocess))), None)
+    moved = next((r for r in defaults if not _is_published(trace_rule(r.rule))), None)
     if moved is None:
         return Evidence(
             {"day": "never", "commit": "none", "release": "none", "days": 0, "formula": "none"}, "wrong"
@@ -70,7 +73,7 @@ def default_moved_in_2017() -> Evidence:
         "commit": moved.commits[-1],
         "release": moved.release,
         "days": days,
-        "formula": diagram_of(moved.preprocess, moved.postprocess).layer[0].formula,
+        "formula": trace_rule(moved.rule).block[0].formula,
     }
     return Evidence(numbers, _verdict(moved.date.year == 2017))
 
@@ -80,7 +83,7 @@ def linked_commit_moved_the_default() -> Evidence:
     linked = [r for r in history.REVISIONS if LINKED_COMMIT in r.commits]
     default = next(r for r in linked if r.is_default)
     option = next((r for r in linked if not r.is_default), default)
-    moved = not _is_published(diagram_of(default.preprocess, default.postprocess))
+    moved = not _is_published(trace_rule(default.rule))
     numbers = {"commit": LINKED_COMMIT, "default": str(default.rule), "option": option.configuration}
     return Evidence(numbers, _verdict(moved))
 
@@ -94,9 +97,9 @@ def figure_sums_up_the_model() -> Evidence:
 
 def figure_norms_the_main_path() -> Evidence:
     """In the traced published rule, each sub-layer's norm is on the main path and none is in a branch."""
-    traces = diagram_of("none", "dan").layer
+    traces = trace_rule(PUBLISHED).block
     on_path = [trace.norms_on_the_main_path for trace in traces]
-    inside = [trace.branch.count("norm") for trace in traces]
+    inside = [branch.before.count("norm") + branch.after.count("norm") for t in traces for branch in t.branches]
     between = all(n == 1 for n in on_path) and not any(inside)
     return Evidence(
         {"sublayers": len(traces), "on_path": sum(on_path), "inside": sum(inside)}, _verdict(between)
@@ -106,9 +109,9 @@ def figure_norms_the_main_path() -> Evidence:
 def updated_code_differs_from_the_figure() -> Evidence:
     """The last default on record traces to another formula, and equals torch's Pre-LN layer."""
     rule = default_on(date(2023, 5, 24))
-    diagram = diagram_of(rule.preprocess, rule.postprocess)
-    differs = not _is_published(diagram) and _equals_torch(norm_first=True)
-    return Evidence({"rule": str(rule), "formula": diagram.layer[0].formula}, _verdict(differs))
+    stack = trace_rule(rule)
+    differs = not _is_published(stack) and _equals_torch(norm_first=True)
+    return Evidence({"rule": str(rule), "formula": stack.block[0].formula}, _verdict(differs))
 
 
 def difference_is_slight() -> Evidence:
@@ -131,17 +134,17 @@ def difference_is_slight() -> Evidence:
 
 def drawn_variant_is_post_ln() -> Evidence:
     """Xiong et al.'s Post-LN: the norm follows the addition; also what torch calls norm_first=False."""
-    traces = diagram_of("none", "dan").layer
-    after = all(trace.trunk == ("norm",) and "norm" not in trace.branch for trace in traces)
+    traces = trace_rule(PUBLISHED).block
+    after = all(trace.placement == "post" for trace in traces)
     return Evidence({"formula": traces[0].formula}, _verdict(after and _equals_torch(norm_first=False)))
 
 
 def figure_is_wrong() -> Evidence:
     """The figure is wrong if it contradicts the paper's own text or the code published with it."""
     first = history.REVISIONS[0]
-    drawn = diagram_of("none", "dan")
+    drawn = trace_rule(PUBLISHED)
     contradicts_text = not _is_published(drawn)
-    contradicts_code = diagram_of(first.preprocess, first.postprocess) != drawn
+    contradicts_code = trace_rule(first.rule) != drawn
     moved = default_moved_in_2017().numbers
     numbers = {"first": f"{first.date.day} {first.date:%B %Y}", "moved": moved["day"], "days": moved["days"]}
     return Evidence(numbers, _verdict(contradicts_text or contradicts_code))
@@ -150,7 +153,7 @@ def figure_is_wrong() -> Evidence:
 def annotated_code_is_pre_ln() -> Evidence:
     """The Annotated Transformer's sub-layer and norm, against the formula that it quotes."""
     base = next(base for base in CODE_BASES if base.name == "The Annotated Transformer")
-    formula = diagram_of(base.preprocess, base.postprocess).layer[0].formula
+    formula = trace_rule(base.rule).block[0].formula
     width = 512
     norm = measure_annotated_norm(width)
     numbers = {

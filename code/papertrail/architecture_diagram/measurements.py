@@ -4,12 +4,15 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
 
 from papertrail.architecture_diagram.accounting import TABLE_3, count_parameters
+from papertrail.architecture_diagram.inspector import inspect_model
 from papertrail.architecture_diagram.sublayer import NAMES, Rule, Sublayer
+from papertrail.architecture_diagram.trace import Stack
 from papertrail.architecture_diagram.transformer import (
     Decoder,
     Encoder,
@@ -20,6 +23,18 @@ from papertrail.architecture_diagram.transformer import (
 
 PUBLISHED = Rule("none", "dan")
 PRE_LN = Rule("n", "da")
+
+
+@cache
+def trace_rule(rule: Rule) -> Stack:
+    """What the inspector finds in a small encoder built from a rule, in train mode so that dropouts show.
+
+    Raises:
+        ValueError: the rule has no residual sum (no letter a).
+    """
+    with seeded(0):
+        encoder = Encoder(2, 8, 2, 16, rule.preprocess, rule.postprocess, dropout=0.1).train()
+        return inspect_model(encoder, torch.randn(1, 3, 8)).stacks[0]
 
 
 @contextmanager

@@ -111,7 +111,7 @@ class Streams:
                 self.users[parent.index].append(node)
         self._ancestry()
         self.sums: list[Residual] = []
-        self.states = 0  # bits of the sums found so far
+        self.states = 0  # bits of the stream's values found so far: each sum and its R
         for node in self.nodes:
             if self._is_sum(node) and not self._absorbed(node):
                 self._judge(node)
@@ -252,7 +252,7 @@ class Streams:
         if twin:
             twin.second_paths.append("the same branch is also added to the stream a second time")
         self.sums.append(residual)
-        self.states |= 1 << node.index
+        self.states |= 1 << node.index | 1 << root.index
 
     def _operand_path(self, node: Node, operand: Node) -> Path:
         return Path([operand], [()]) if operand is node else self.walk_back(operand)

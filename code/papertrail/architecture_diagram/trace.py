@@ -4,7 +4,14 @@ from dataclasses import dataclass, field
 
 WORDS = {"norm": "norm", "dropout": "drop", "scale": "scale", "gate": "gate"}
 LETTERS = "fghk"  # names of parallel branches in a formula
-PLACEMENTS = ("post", "pre", "res-post", "sandwich", "none", "hybrid")
+PLACEMENT_WORDS = {
+    "post": "Post-LN: a norm on the main path after every sum",
+    "pre": "Pre-LN: a norm at the entrance of every branch",
+    "res-post": "Res-post-norm: a norm at the end of every branch",
+    "sandwich": "Sandwich: a norm at both ends of every branch",
+    "none": "No norm between the sums",
+    "hybrid": "Hybrid: none of the named placements",
+}
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,8 @@ class Trace:
         if self.lead:
             text = f"first {', '.join(self.lead)} on the main path, then {text}"
         skip = f"the input after {', '.join(self.skip)}" if self.skip else "the input"
-        return ", then ".join([f"{text}; then the sum with {skip}", *self.trunk])
+        text = ", then ".join([f"{text}; then the sum with {skip}", *self.trunk])
+        return "; besides, ".join([text, *self.notes])
 
 
 def _nest(text: str, steps: tuple[str, ...]) -> str:
