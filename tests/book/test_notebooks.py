@@ -128,11 +128,13 @@ def without(notebook, unwanted):
 
 
 def with_figures_first(notebook):
-    """A copy whose moving figures stand at the end of the case by hand."""
+    """A copy whose moving figures have a section of their own, between the case by hand and the first experiment."""
     moved = without(notebook, moves_a_figure)
-    by_hand = re.compile(r"^## .*by hand", flags=re.MULTILINE | re.IGNORECASE)
-    hand = next(i for i, cell in enumerate(moved.cells) if by_hand.search(cell.source))
-    moved.cells[hand + 1 : hand + 1] = [c for c in code_cells(notebook) if moves_a_figure(c)]
+    figures = [cell for cell in code_cells(notebook) if moves_a_figure(cell)]
+    told = iter(enumerate(moved.cells))
+    next(i for i, cell in told if re.search(r"(?im)^## .*by hand", cell.source))
+    after = next(i for i, cell in told if cell.source.startswith("## "))
+    moved.cells[after:after] = [nbformat.v4.new_markdown_cell("## What moves?"), *figures]
     return moved
 
 
