@@ -159,6 +159,8 @@ def test_with_several_chapters_the_ledger_can_be_narrowed_to_one(open_page, two_
     assert f"2 of {rows.count()}" in page.locator(".pt-filter output").inner_text()
     page.locator('select[data-filter="verdict"]').select_option("wrong")
     assert [row.get_attribute("id") for row in rows.all() if row.is_visible()] == ["second-wrong"]
+    page.locator('select[data-filter="kind"]').select_option("mathematics")
+    assert not any(row.is_visible() for row in rows.all()) and page.locator(".pt-filter").is_visible()
     page.locator('.bd-sidebar-secondary a[href="#heading-preface-and-the-figure"]').click()
     page.wait_for_function("document.querySelector('.pt-filter output').textContent.startsWith('28 of')")
     assert all(part.is_visible() for part in sections.all())
