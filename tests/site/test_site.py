@@ -236,6 +236,14 @@ def test_only_pages_with_formulas_load_mathjax(site, name):
     assert ("mathjax/tex-chtml.js" in text) is ('class="math ' in text)
 
 
+@pytest.mark.parametrize("width", [390, 800, 1000, 1280])
+def test_one_button_for_the_search_is_in_sight_and_no_empty_bar(open_page, width):
+    page = open_page("book/errata.html", width=width)
+    buttons = page.locator("button.search-button, button.search-button__button").all()
+    assert sum(button.is_visible() for button in buttons) == 1
+    assert not page.locator("#pst-header").is_visible()
+
+
 @pytest.mark.parametrize("word", ["归一化", "层归一化", "预热", "残差", "崩溃", "网络", "学习率"])
 def test_the_search_finds_chinese_terms_by_their_parts(open_page, word):
     page = open_page(f"search.html?q={word}")
