@@ -156,11 +156,24 @@ def test_a_row_without_a_check_is_listed_as_not_run(ledger, capsys):
     assert "not run" in capsys.readouterr().out
 
 
-def test_an_unknown_row_is_refused_with_the_known_ones(ledger, checks, capsys):
-    ledger(ROW)
+def test_an_unknown_row_is_refused_with_those_it_may_have_meant(ledger, checks, capsys):
+    ledger(ROW, ROW | {"id": "figure-is-wrong"}, ROW | {"id": "picture-credit"})
     with pytest.raises(SystemExit):
-        claims.main(["no-such-row"])
-    assert "no such row: no-such-row; known: a-row" in capsys.readouterr().err
+        claims.main(["figure-is-rong", "zzz"])
+    told = capsys.readouterr().err
+    assert "no such row: figure-is-rong (did you mean figure-is-wrong?), zzz; " in told
+    assert "--list` shows them all" in told and "picture-credit" not in told
+
+
+def test_the_rows_can_be_listed_without_running_a_check(ledger, checks, capsys):
+    ledger(ROW, ROW | {"id": "another-row", "verdict": "wrong"})
+    checks.agrees = lambda: pytest.fail("a check was run")
+    assert claims.main(["--list"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        ["a-row", "holds", *ROW["claim"].split()],
+        ["another-row", "wrong", *ROW["claim"].split()],
+    ]
 
 
 @pytest.mark.parametrize("check", ["papertrail.nowhere:f", "papertrail.claims:nothing"])

@@ -3,10 +3,11 @@
 Rows live in book/claims/<chapter>.yml; the numbers that a row's `says` line shows live in
 book/claims/evidence.json, which only `--record` writes. `python -m papertrail.claims [ID ...]` re-runs the
 checks, prints a table, and exits non-zero when a fresh verdict or a fresh sentence differs from the stored
-one.
+one. `--list` shows the rows and runs nothing.
 """
 
 import argparse
+import difflib
 import importlib
 import json
 import os
@@ -67,7 +68,11 @@ class Claim:
     says: str  # a template whose fields are filled with the check's numbers
 
     def sentence(self, numbers: Mapping[str, Any]) -> str:
-        """`says` with the numbers filled in."""
+        """`says` with the numbers filled in.
+
+        Raises:
+            LedgerError: `says` shows a number that `numbers` does not have.
+        """
         try:
             return self.says.format_map(numbers)
         except KeyError as missing:
@@ -254,19 +259,34 @@ def _record(outcomes: Iterable[Outcome], path: Path) -> None:
     temporary.replace(path)
 
 
+def _unknown_rows(unknown: Iterable[str], known: list[str]) -> str:
+    """What to say about ids that the ledger does not have: each with the ids that it may have meant."""
+    told = []
+    for name in sorted(unknown):
+        close = difflib.get_close_matches(name, known)
+        told.append(f"{name} (did you mean {' or '.join(close)}?)" if close else name)
+    return f"no such row: {', '.join(told)}; `python -m papertrail.claims --list` shows them all"
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m papertrail.claims", description="Re-run the ledger's checks."
     )
     parser.add_argument("ids", nargs="*", metavar="ID", help="rows to re-run (default: all)")
+    parser.add_argument("--list", action="store_true", help="show the rows and run nothing")
     parser.add_argument("--record", action="store_true", help="store the numbers that the checks give now")
     options = parser.parse_args(arguments)
     folder = book_folder() / "claims"
     claims = load(folder)
     unknown = set(options.ids) - {claim.id for claim in claims}
     if unknown:
-        parser.error(f"no such row: {', '.join(sorted(unknown))}; known: {', '.join(c.id for c in claims)}")
+        parser.error(_unknown_rows(unknown, [claim.id for claim in claims]))
     chosen = [claim for claim in claims if not options.ids or claim.id in options.ids]
+    width = max((len(claim.id) for claim in chosen), default=0)
+    if options.list:
+        for claim in chosen:
+            print(f"{claim.id:<{width}}  {claim.verdict:<20}  {claim.claim}")
+        return 0
 
     from tqdm import tqdm
 
@@ -277,7 +297,6 @@ def main(arguments: list[str] | None = None) -> int:
         _record(outcomes, folder / "evidence.json")
         outcomes = [Outcome(o.claim, o.evidence, dict(o.evidence.numbers)) for o in outcomes]
     by_id = {outcome.claim.id: outcome for outcome in outcomes}
-    width = max((len(claim.id) for claim in chosen), default=0)
     for claim in chosen:
         outcome = by_id.get(claim.id)
         state = "not run" if outcome is None else "DIFFERS" if outcome.problems else "agrees"

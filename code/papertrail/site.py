@@ -9,16 +9,17 @@ import json
 import os
 import re
 import subprocess
+from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
-from shutil import copytree
+from shutil import copy, copytree
 from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.search.en import SearchEnglish
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.logging import getLogger
 
@@ -39,12 +40,21 @@ READ_WORDS = {
     "abstract": "abstract read",
     "viewed": "picture viewed",
 }
+CHINESE = r"[\u4e00-\u9fff]"
 log = getLogger(__name__)
 
 
 def badge(verdict: str) -> str:
     """A verdict as an HTML pill; the word is always there, color only supports it."""
     return f'<span class="pt-badge pt-{verdict}">{VERDICT_WORDS[verdict]}</span>'
+
+
+def badge_link(row: claims.Claim, address: str) -> str:
+    """A badge that leads to its row. Its name starts with the visible word and goes on with the claim, so that a
+    list of links tells one "wrong" from another; the tooltip says the same, so that nothing is read twice.
+    """
+    name = html.escape(f"{VERDICT_WORDS[row.verdict]}: {row.claim}")
+    return f'<a class="pt-badge-link" href="{address}" title="{name}" aria-label="{name}">{badge(row.verdict)}</a>'
 
 
 class claim_reference(nodes.General, nodes.Inline, nodes.Element):
@@ -67,8 +77,7 @@ def resolve_claims(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             node.replace_self(nodes.literal(text=name))
             continue
         address = f"{app.builder.get_relative_uri(docname, LEDGER_PAGE)}#{name}"
-        text = f'<a class="pt-badge-link" href="{address}" title="{html.escape(rows[name].claim)}">'
-        node.replace_self(nodes.raw("", f"{text}{badge(rows[name].verdict)}</a>", format="html"))
+        node.replace_self(nodes.raw("", badge_link(rows[name], address), format="html"))
 
 
 class LedgerDirective(SphinxDirective):
@@ -86,13 +95,6 @@ class LedgerDirective(SphinxDirective):
         if "short" in self.options:
             return self.summary(rows)
         return [node for row in rows for node in self.card(row)]
-
-    def parse(self, text: str) -> list[nodes.Node]:
-        box = nodes.container()
-        self.state.nested_parse(
-            StringList(text.splitlines(), source=self.get_source_info()[0]), self.content_offset, box
-        )
-        return box.children
 
     def sentence(self, row: claims.Claim) -> str:
         return row.sentence(self.env.papertrail_evidence.get(row.id, {})) if row.check else row.says
@@ -115,33 +117,46 @@ class LedgerDirective(SphinxDirective):
             f"Where\n: {where}\n\nKind\n: {row.kind}\n\nSources\n: {sources}\n\nCheck\n: {check}\n"
         )
         return [
-            nodes.raw("", opening, format="html"), *self.parse(text), nodes.raw("", "</article>", format="html"),
-        ]  # fmt: skip
+            nodes.raw("", opening, format="html"),
+            *self.parse_text_to_nodes(text),
+            nodes.raw("", "</article>", format="html"),
+        ]
 
     def summary(self, rows: list[claims.Claim]) -> list[nodes.Node]:
         lines = [f"{{claim}}`{row.id}` {row.claim}\n: {self.sentence(row)}\n" for row in rows]
-        return self.parse("\n".join(lines))
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def filter_select(field: str, values: list[str]) -> str:
+    """One control of the ledger's filter: the rows' `data-<field>` is compared with the chosen value."""
+    options = "".join(
+        f'<option value="{value}">{VERDICT_WORDS.get(value, value.replace("_", " "))}</option>'
+        for value in values
+    )
+    return (
+        f'<label>{field.capitalize()} <select data-filter="{field}"><option value="">all</option>{options}'
+        "</select></label>"
+    )
+
+
+def filter_form(rows: list[claims.Claim]) -> str:
+    """The ledger's filter. A field whose rows all agree gets no control, since it could not narrow anything."""
+    fields = {
+        "chapter": list(dict.fromkeys(row.chapter for row in rows)),
+        "verdict": [v for v in claims.VERDICTS if any(row.verdict == v for row in rows)],
+        "kind": [k for k in claims.KINDS if any(row.kind == k for row in rows)],
+    }
+    selects = "".join(filter_select(field, values) for field, values in fields.items() if len(values) > 1)
+    return (
+        f'<form class="pt-filter" hidden>{selects}<output aria-live="polite">{len(rows)} rows</output></form>'
+    )
 
 
 class LedgerFilterDirective(SphinxDirective):
     """Controls that narrow the rows on the page; without scripts they stay hidden and every row is shown."""
 
     def run(self) -> list[nodes.Node]:
-        rows = self.env.papertrail_claims
-        groups = {
-            "verdict": [v for v in claims.VERDICTS if any(row.verdict == v for row in rows)],
-            "kind": [k for k in claims.KINDS if any(row.kind == k for row in rows)],
-        }
-        selects = "".join(
-            f'<label>{group.capitalize()} <select data-filter="{group}"><option value="">all</option>'
-            + "".join(
-                f'<option value="{value}">{VERDICT_WORDS.get(value, value)}</option>' for value in values
-            )
-            + "</select></label>"
-            for group, values in groups.items()
-        )
-        form = f'<form class="pt-filter" hidden>{selects}<output aria-live="polite">{len(rows)} rows</output></form>'
-        return [nodes.raw("", form, format="html")]
+        return [nodes.raw("", filter_form(self.env.papertrail_claims), format="html")]
 
 
 class MovingDirective(SphinxDirective):
@@ -161,34 +176,47 @@ class MovingDirective(SphinxDirective):
         raise self.error(f"{path.name} stores no moving figure called {name!r}")
 
 
+def status_text(status: dict[str, Any]) -> str:
+    """book/results/status.json as a table and a sentence; a number and its unit stay on one line."""
+    lines = ["| notebook | CPU time | slowest cell, by the clock | peak memory |", "|---|---|---|---|"]
+    lines += [
+        f"| []({n['notebook']}) | {n['cpu_seconds']:.1f}\u00a0s | {n['slowest_cell_seconds']:.1f}\u00a0s "
+        f"| {n['peak_mib']:.0f}\u00a0MiB |"
+        for n in status["notebooks"]
+    ]
+    day = date.fromisoformat(status["date"])
+    versions = ", ".join(f"{name} {version}" for name, version in status["versions"].items())
+    measured = f"Measured on {day.day} {day:%B %Y} on {status['machine']}, by `make status`."
+    return "\n".join([*lines, "", f"{measured} Versions: {versions}."])
+
+
 class StatusDirective(SphinxDirective):
     """Run time, peak memory and versions of every notebook, from book/results/status.json."""
 
     def run(self) -> list[nodes.Node]:
         path = claims.book_folder() / "results" / "status.json"
         self.env.note_dependency(str(path))
-        status = json.loads(path.read_text(encoding="utf-8"))
-        lines = ["| notebook | CPU time | slowest cell | peak memory |", "|---|---|---|---|"]
-        lines += [
-            f"| [{Path(n['notebook']).stem.replace('_', ' ')}]({n['notebook']}) | {n['cpu_seconds']:.1f} s "
-            f"| {n['slowest_cell_seconds']:.1f} s | {n['peak_mib']:.0f} MiB |"
-            for n in status["notebooks"]
-        ]
-        versions = ", ".join(f"{name} {version}" for name, version in status["versions"].items())
-        lines += [
-            "",
-            f"Measured on {status['date']} on {status['machine']}, by `make status`. Versions: {versions}.",
-        ]
-        box = nodes.container()
-        self.state.nested_parse(StringList(lines, source=str(path)), self.content_offset, box)
-        return box.children
+        return self.parse_text_to_nodes(status_text(json.loads(path.read_text(encoding="utf-8"))))
 
 
 def mark_chinese_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Give the glossary's Chinese terms their language (docutils turns the class into a lang attribute)."""
     for term in doctree.findall(nodes.term):
-        if re.search(r"[\u4e00-\u9fff]", term.astext()):
+        if re.search(CHINESE, term.astext()):
             term["classes"].append("language-zh")
+
+
+class EnglishAndChineseSearch(SearchEnglish):
+    """The search index of an English site with Chinese terms.
+
+    Chinese has no spaces, so Sphinx stores a whole run of characters as one word, and the search page looks inside
+    words only for queries of three characters or more. Each neighboring pair is therefore a word too.
+    """
+
+    def split(self, input: str) -> list[str]:
+        runs = re.findall(f"{CHINESE}{{3,}}", input)
+        pairs = [run[i : i + 2] for run in runs for i in range(len(run) - 1)]
+        return super().split(input) + pairs
 
 
 def load_ledger(app: Sphinx) -> None:
@@ -231,28 +259,49 @@ def offer_launch_buttons(app: Sphinx, config: Config) -> None:
         }  # fmt: skip
 
 
-def keep_pages_offline(app: Sphinx, config: Config) -> None:
-    """Bring MathJax along from its wheel, and leave out the theme's 530 KB icon script (its web font is enough)."""
-    generated = Path(app.outdir).parent / "generated"
-    mathjax = Path(find_spec("mathjax").submodule_search_locations[0]) / "static" / "mathjax" / "es5"
-    target = generated / "static" / "mathjax"
-    if not target.exists():
-        copytree(
-            mathjax / "output" / "chtml" / "fonts" / "woff-v2",
-            target / "output" / "chtml" / "fonts" / "woff-v2",
-        )
-        (target / "tex-chtml.js").write_bytes((mathjax / "tex-chtml.js").read_bytes())
+def keep_one_search(app: Sphinx, config: Config) -> None:
+    """On a wide screen the theme would add a bar that holds nothing but a second search button."""
+    config.html_theme_options.setdefault("navbar_persistent", [])
+
+
+def bring_mathjax(static: Path) -> None:
+    """Copy the parts of MathJax that pages need out of its wheel. Each build copies anew, so that neither an
+    interrupted build nor another version leaves anything behind.
+    """
+    wheel = Path(find_spec("mathjax").submodule_search_locations[0]) / "static" / "mathjax" / "es5"
+    fonts = Path("output", "chtml", "fonts", "woff-v2")
+    copytree(wheel / fonts, static / "mathjax" / fonts, dirs_exist_ok=True)
+    copy(wheel / "tex-chtml.js", static / "mathjax" / "tex-chtml.js")
+
+
+def drop_icon_script(templates: Path) -> None:
+    """Write the theme's template of scripts and style sheets without its 530 KB icon script.
+
+    Raises:
+        RuntimeError: the theme's template does not name that script exactly once.
+    """
     theme = Path(find_spec("pydata_sphinx_theme").submodule_search_locations[0])
-    macros = (theme / "theme" / "pydata_sphinx_theme" / "static" / "webpack-macros.html").read_text(
-        encoding="utf-8"
+    original = theme / "theme" / "pydata_sphinx_theme" / "static" / "webpack-macros.html"
+    lighter, dropped = re.subn(
+        r"\s*<script defer [^\n]*fontawesome\.js[^\n]*</script>", "", original.read_text(encoding="utf-8")
     )
-    lighter, dropped = re.subn(r"\s*<script defer [^\n]*fontawesome\.js[^\n]*</script>", "", macros)
     if dropped != 1:
         raise RuntimeError("the theme's webpack-macros.html has changed: its icon script was not found once")
-    templates = generated / "templates" / "static"
-    templates.mkdir(parents=True, exist_ok=True)
-    (templates / "webpack-macros.html").write_text(lighter, encoding="utf-8")
-    config.templates_path = [str(templates.parent), *config.templates_path]
+    target = templates / "static" / "webpack-macros.html"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(lighter, encoding="utf-8")
+
+
+def keep_pages_offline(app: Sphinx, config: Config) -> None:
+    """Bring MathJax along from its wheel, and leave out the theme's icon script (its web font is enough).
+
+    Raises:
+        RuntimeError: the theme's template has changed, and its icon script was not found in it.
+    """
+    generated = Path(app.outdir).parent / "generated"
+    bring_mathjax(generated / "static")
+    drop_icon_script(generated / "templates")
+    config.templates_path = [str(generated / "templates"), *config.templates_path]
     config.html_static_path = [*config.html_static_path, str(generated / "static")]
     config.mathjax_path = "mathjax/tex-chtml.js"
     # Its menu makes every formula a keyboard stop and offers parts that are not shipped.
@@ -283,11 +332,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(claim_reference)
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     app.add_role("claim", ClaimRole())
+    app.add_search_language(EnglishAndChineseSearch)
     app.add_directive("ledger", LedgerDirective)
     app.add_directive("ledger-filter", LedgerFilterDirective)
     app.add_directive("moving", MovingDirective)
     app.add_directive("status-table", StatusDirective)
     app.connect("config-inited", keep_pages_offline)
+    app.connect("config-inited", keep_one_search)
     app.connect("config-inited", offer_launch_buttons)
     app.connect("builder-inited", load_ledger)
     app.connect("doctree-resolved", resolve_claims)

@@ -1,7 +1,12 @@
 """A local server for the built site, and a real browser whose every request is recorded."""
 
+import contextlib
 import functools
 import http.server
+import os
+import shutil
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -15,15 +20,70 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="session")
-def address(site):
+@contextlib.contextmanager
+def serve(folder):
+    """Serve a folder on this machine; gives its address."""
     server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(site))
+        ("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(folder))
     )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="session")
+def address(site):
+    with serve(site) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def copy_sources(root):
+    """A function that copies what a build reads into a folder."""
+
+    def copy_(folder):
+        for name in ("_config.yml", "_toc.yml"):
+            shutil.copy(root / name, folder / name)
+        shutil.copytree(root / "book", folder / "book")
+        shutil.copytree(root / "tools", folder / "tools")
+        return folder
+
+    return copy_
+
+
+@pytest.fixture(scope="session")
+def build():
+    """A function that builds such a copy cold."""
+
+    def build_(folder, **environment):
+        return subprocess.run(
+            [sys.executable, folder / "tools" / "build.py", "--cold"], cwd=folder, capture_output=True, text=True,
+            env=os.environ | environment,
+        )  # fmt: skip
+
+    return build_
+
+
+SECOND_CHAPTER = """
+- {id: second-holds, claim: One., article: [], where: null, kind: history, unchecked: made up, verdict: holds,
+   says: Made up., sources: [{key: vaswani2017attention, at: abstract, read: abstract}]}
+- {id: second-wrong, claim: Two., article: [], where: null, kind: history, unchecked: made up, verdict: wrong,
+   says: Made up., sources: [{key: vaswani2017attention, at: abstract, read: abstract}]}
+"""
+
+
+@pytest.fixture(scope="session")
+def two_chapters(copy_sources, build, tmp_path_factory):
+    """The address of a site whose ledger has the rows of one chapter more."""
+    folder = copy_sources(tmp_path_factory.mktemp("two"))
+    (folder / "book" / "claims" / "second_chapter.yml").write_text(SECOND_CHAPTER)
+    with (folder / "book" / "claims.md").open("a") as page:
+        page.write("\n## A second chapter\n\n```{ledger} second_chapter\n```\n")
+    result = build(folder)
+    assert result.returncode == 0, result.stdout[-1500:] + result.stderr[-1500:]
+    with serve(folder / "_build" / "html") as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +99,7 @@ def open_page(chromium, address):
     """Open a page of the book; the page carries `.requests` (addresses) and `.problems` (console and script errors)."""
     contexts = []
 
-    def open_(name, *, width=1280, scheme="light", scripts=True, until="load"):
+    def open_(name, *, at=address, width=1280, scheme="light", scripts=True, until="load"):
         context = chromium.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=scripts
         )
@@ -51,7 +111,7 @@ def open_page(chromium, address):
         page.on(
             "console", lambda message: page.problems.append(message.text) if message.type == "error" else None
         )
-        page.goto(f"{address}/{name}", wait_until=until)
+        page.goto(f"{at}/{name}", wait_until=until)
         return page
 
     yield open_

@@ -10,16 +10,46 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.long
+
+def wait_until_up(server, port, log, seconds):
+    """Wait until the server listens on the port; a test that went on without it would fail far from the cause."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            pytest.fail(
+                f"the server ended with exit status {server.returncode}; its last words:\n{tail(log)}"
+            )
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.2)
+    pytest.fail(f"no server listens on port {port} after {seconds} s; its last words:\n{tail(log)}")
+
+
+def tail(log):
+    return log.read_text(encoding="utf-8", errors="replace")[-1500:] or "(none)"
+
+
+def stop(server):
+    server.terminate()
+    try:
+        server.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @pytest.fixture
 def lab(book, tmp_path):
     """A JupyterLab over a copy of the book; gives its address."""
     shutil.copytree(book, tmp_path / "book")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port, log = free_port(), tmp_path / "server.log"
     settings = tmp_path / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     news = {"fetchNews": "false", "checkForUpdates": False}
@@ -27,17 +57,37 @@ def lab(book, tmp_path):
     command = [sys.executable, "-m", "jupyter", "lab", "--allow-root", "--no-browser", f"--port={port}",
                "--ServerApp.token=course", f"--ServerApp.root_dir={tmp_path / 'book'}"]  # fmt: skip
     environment = os.environ | {"JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")}
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(120):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.5)
-    yield f"http://127.0.0.1:{port}/lab/tree/architecture_diagram.ipynb?token=course"
-    server.terminate()
-    server.wait(timeout=30)
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        wait_until_up(server, port, log, seconds=60)
+        yield f"http://127.0.0.1:{port}/lab/tree/architecture_diagram.ipynb?token=course"
+    finally:
+        stop(server)
 
 
+@pytest.mark.parametrize(
+    ("program", "complaint"),
+    [
+        ("print('no such option'); raise SystemExit(3)", "exit status 3; its last words:\nno such option"),
+        (
+            "import time; print('thinking', flush=True); time.sleep(60)",
+            "no server listens on port .*\nthinking",
+        ),
+    ],
+)
+def test_a_server_that_never_comes_up_fails_with_its_last_words(tmp_path, program, complaint):
+    log = tmp_path / "server.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen([sys.executable, "-c", program], stdout=output, stderr=subprocess.STDOUT)
+    try:
+        with pytest.raises(pytest.fail.Exception, match=complaint):
+            wait_until_up(server, free_port(), log, seconds=2)
+    finally:
+        stop(server)
+
+
+@pytest.mark.long
 def test_the_chapter_runs_and_its_figure_moves_with_the_kernel(chromium, lab):
     page = chromium.new_page(viewport={"width": 1280, "height": 1000})
     page.set_default_timeout(120_000)
