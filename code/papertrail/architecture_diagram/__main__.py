@@ -68,16 +68,22 @@ def load_model(target: str) -> nn.Module:
     except FileNotFoundError as error:
         raise Trouble(f"target: there is no file {error}") from error
     except Exception as error:
-        raise Trouble(f"target: importing {module_name} failed with {type(error).__name__}: {error}") from error
+        raise Trouble(
+            f"target: importing {module_name} failed with {type(error).__name__}: {error}"
+        ) from error
     thing: Any = module
     for name in attribute.split("."):
         if not hasattr(thing, name):
             public = [n for n in dir(thing) if not n.startswith("_")]
-            raise Trouble(f"target: {module_name} has no {name!r}; it has {', '.join(public[:12]) or 'nothing'}")
+            raise Trouble(
+                f"target: {module_name} has no {name!r}; it has {', '.join(public[:12]) or 'nothing'}"
+            )
         thing = getattr(thing, name)
     if not isinstance(thing, nn.Module):
         if not callable(thing):
-            raise Trouble(f"target: {target} is a {type(thing).__name__}; allowed is a module or what returns one")
+            raise Trouble(
+                f"target: {target} is a {type(thing).__name__}; allowed is a module or what returns one"
+            )
         try:
             thing = thing()
         except Exception as error:
@@ -149,13 +155,17 @@ def arguments() -> argparse.ArgumentParser:
         prog="python -m papertrail.architecture_diagram",
         description="Run a model once and report where it puts its norms.",
     )
-    parser.add_argument("target", metavar="MODULE:CALLABLE", help="a model, or what returns one without arguments")
+    parser.add_argument(
+        "target", metavar="MODULE:CALLABLE", help="a model, or what returns one without arguments"
+    )
     parser.add_argument("--input", action="append", default=[], metavar="[NAME=]TYPE:SHAPE",
                         help="one of the model's inputs, in order; random values of " + ", ".join(TYPES))  # fmt: skip
     parser.add_argument("--output", metavar="FILE", type=Path, help="draw the block into a .svg or .png file")
     parser.add_argument("--stack", type=int, default=1, help="which stack to draw, from 1 (default 1)")
     parser.add_argument("--declared", metavar="RULE", help="compare with a placement (pre) or a rule (n/da)")
-    parser.add_argument("--train", action="store_true", help="in train mode, where dropouts show (default: eval)")
+    parser.add_argument(
+        "--train", action="store_true", help="in train mode, where dropouts show (default: eval)"
+    )
     return parser
 
 
@@ -172,7 +182,9 @@ def run(options: argparse.Namespace) -> int:
         raise Trouble(str(error)) from error
     except Exception as error:
         given = ", ".join(options.input) or "no --input"
-        raise Trouble(f"the model, called with {given}, failed with {type(error).__name__}: {error}") from error
+        raise Trouble(
+            f"the model, called with {given}, failed with {type(error).__name__}: {error}"
+        ) from error
     print(report)
     if not 1 <= options.stack <= len(report.stacks):
         raise Trouble(f"--stack: got {options.stack}; this model has {len(report.stacks)}")

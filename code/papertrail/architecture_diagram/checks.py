@@ -16,7 +16,6 @@ from papertrail.architecture_diagram.measurements import (
     trace_rule,
 )
 from papertrail.architecture_diagram.schedule import SCHEDULES, noam_lr
-from papertrail.architecture_diagram.sublayer import Rule
 from papertrail.architecture_diagram.torch_conventions import (
     measure_torch_agreement,
     measure_torch_conventions,
@@ -99,7 +98,9 @@ def figure_norms_the_main_path() -> Evidence:
     """In the traced published rule, each sub-layer's norm is on the main path and none is in a branch."""
     traces = trace_rule(PUBLISHED).block
     on_path = [trace.norms_on_the_main_path for trace in traces]
-    inside = [branch.before.count("norm") + branch.after.count("norm") for t in traces for branch in t.branches]
+    inside = [
+        branch.before.count("norm") + branch.after.count("norm") for t in traces for branch in t.branches
+    ]
     between = all(n == 1 for n in on_path) and not any(inside)
     return Evidence(
         {"sublayers": len(traces), "on_path": sum(on_path), "inside": sum(inside)}, _verdict(between)

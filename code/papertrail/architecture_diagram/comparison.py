@@ -69,7 +69,10 @@ def _compare_stack(declared: Rule | str | Report | Stack, traced: Stack, index: 
     dropouts = any("dropout" in steps for trace in traced.block for _, steps in _steps(trace))
     if isinstance(declared, Rule):
         return _judge(
-            _stack_of(declared, traced, dropouts), traced, {"norm", "dropout"} if dropouts else {"norm"}, final=True
+            _stack_of(declared, traced, dropouts),
+            traced,
+            {"norm", "dropout"} if dropouts else {"norm"},
+            final=True,
         )
     if not isinstance(declared, str):
         raise TypeError(f"declared: got {declared!r}; allowed are a Rule, a placement, a Report or a Stack")
@@ -119,7 +122,8 @@ def _judge(declared: Stack, traced: Stack, steps: set[str], final: bool) -> Comp
             if step not in steps:
                 continue
             places = [
-                Counter(p for p, found in _steps(trace) for s in found if s == step) for trace in (mine, yours)
+                Counter(p for p, found in _steps(trace) for s in found if s == step)
+                for trace in (mine, yours)
             ]
             if places[0] == places[1]:
                 continue

@@ -55,7 +55,9 @@ class _Pen:
         self.ax, self.layout, self.y, self.marks = ax, layout, bottom, marks
         self.left, self.spine = left, left + layout.spine
 
-    def line(self, *points: tuple[float, float], color: str = look.MUTED, width: float = 1.4, **style) -> None:
+    def line(
+        self, *points: tuple[float, float], color: str = look.MUTED, width: float = 1.4, **style
+    ) -> None:
         xs, ys = zip(*points, strict=True)
         self.ax.plot(xs, ys, color=color, linewidth=width, zorder=1, solid_capstyle="round", **style)
 
@@ -78,7 +80,9 @@ class _Pen:
 
     def on_spine(self, place: tuple, steps: Iterable[str]) -> None:
         for step in steps:
-            self.box(self.spine, self.y + STEP / 2, TRUNK_WIDTH, step, _label(step), (*place, step) in self.marks)
+            self.box(
+                self.spine, self.y + STEP / 2, TRUNK_WIDTH, step, _label(step), (*place, step) in self.marks
+            )
             self.y += STEP
 
     def sum(self, index: int, trace: Trace) -> None:
@@ -93,10 +97,14 @@ class _Pen:
         height = max(map(len, columns)) * STEP
         join = first + height - 4.0
         for j, (branch, center) in enumerate(zip(trace.branches, centers, strict=False)):
-            steps = [(s, "before") for s in branch.before] + [("f", "")] + [(s, "after") for s in branch.after]
+            steps = (
+                [(s, "before") for s in branch.before] + [("f", "")] + [(s, "after") for s in branch.after]
+            )
             for i, (step, place) in enumerate(steps):
                 label = branch.kind if step == "f" else _label(step)
-                marked = (index, place, step) in self.marks or (step == "f" and (index, "parallel") in self.marks)
+                marked = (index, place, step) in self.marks or (
+                    step == "f" and (index, "parallel") in self.marks
+                )
                 self.box(center, first + i * STEP, self.layout.box, step, label, marked)
             self.line((self.spine, split), (center, split), (center, join), (self.spine + 7, join))
             if j + 1 == len(centers):
@@ -107,7 +115,9 @@ class _Pen:
         join = max(join, skip_start + len(trace.skip) * STEP + 8.0)
         ring = {"facecolor": look.PAPER, "edgecolor": look.INK, "linewidth": 1.4, "zorder": 3}
         self.ax.add_patch(Circle((self.spine, join), 7.0, **ring))
-        self.ax.text(self.spine, join, "+", ha="center", va="center_baseline", color=look.INK, zorder=4, fontsize=11)
+        self.ax.text(
+            self.spine, join, "+", ha="center", va="center_baseline", color=look.INK, zorder=4, fontsize=11
+        )
         if trace.notes:
             away = self.spine - 20
             self.line((self.spine, start + 3), (away, start + 3), (away, join), (self.spine - 7, join),
@@ -119,7 +129,9 @@ class _Pen:
 
     def final_norm(self) -> None:
         self.line((self.spine, self.y), (self.spine, self.y + 16), color=look.INK)
-        self.ax.text(self.spine + 8, self.y + 7, "…after the last block", va="center_baseline", color=look.MUTED)
+        self.ax.text(
+            self.spine + 8, self.y + 7, "…after the last block", va="center_baseline", color=look.MUTED
+        )
         marked = ("final", "norm") in self.marks
         self.box(self.spine, self.y + 16 + BOX_HEIGHT / 2, TRUNK_WIDTH, "norm", "norm", marked)
         self.y += 16 + BOX_HEIGHT

@@ -11,18 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from papertrail.architecture_diagram.operations import CONTRACTIONS, COPIES, FUSED, REDUCTIONS, same
 from papertrail.architecture_diagram.recording import Node, Recording
 
-FUSED = {"native_layer_norm": "layernorm", "native_group_norm": "layernorm", "_fused_rms_norm": "rmsnorm"}
-REDUCTIONS = {
-    "mean", "sum", "var", "std", "var_mean", "std_mean", "linalg_vector_norm", "norm", "bmm", "mm", "dot", "mv",
-}  # fmt: skip
-CONTRACTIONS = {"bmm", "mm", "dot", "mv"}  # a reduction only where a vector meets itself
-COPIES = {
-    "view", "_unsafe_view", "reshape", "_reshape_alias", "t", "transpose", "permute", "clone", "contiguous",
-    "_to_copy", "to", "detach", "alias", "expand", "squeeze", "unsqueeze", "lift_fresh", "copy", "flatten",
-    "unflatten", "repeat",
-}  # fmt: skip
 LARGEST_NORM = 40  # operations between a norm's input and its output, at most
 REACH = 14  # operations from a reduction to the product that uses it, at most
 
@@ -39,13 +30,6 @@ class Norm:
     result: Node
     inside: frozenset[int]  # indices of nodes; the result is among them
     how: str  # "fused" or "arithmetic"
-
-
-def same(node: Node) -> Node:
-    """Follow copies, views and conversions back to the value that they show."""
-    while node.op in COPIES and node.inputs:
-        node = node.inputs[0]
-    return node
 
 
 def find_norms(recording: Recording) -> list[Norm]:

@@ -243,7 +243,9 @@ def record(model: nn.Module, args: tuple, kwargs: dict) -> Recording:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: got {type(model).__name__}; allowed is a torch.nn.Module")
     if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
-        raise ValueError("model: its tensors are on the meta device and hold no values; allowed is any other device")
+        raise ValueError(
+            "model: its tensors are on the meta device and hold no values; allowed is any other device"
+        )
     recorder = _Recorder()
     args, kwargs = pytree.tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, (args, kwargs))
     for leaf in pytree.tree_leaves((args, kwargs)):

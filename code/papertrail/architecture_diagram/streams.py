@@ -9,32 +9,24 @@ from dataclasses import dataclass, field
 
 import torch
 
-from papertrail.architecture_diagram.norms import COPIES, Norm, find_norms, same
+from papertrail.architecture_diagram.norms import Norm, find_norms
+from papertrail.architecture_diagram.operations import (
+    ATTENTION,
+    BETWEEN_POSITIONS,
+    COPIES,
+    FUSED_SUMS,
+    PARTS,
+    SCALING,
+    SUMS,
+    is_mixing,
+    same,
+    same_stack,
+)
 from papertrail.architecture_diagram.recording import Node, Recording
 
-# Operations that mix the entries of a vector or the positions of a sequence.
-MIXING = {
-    "mm", "addmm", "bmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "convolution", "_convolution", "_grouped_mm",
-    "avg_pool1d", "avg_pool2d", "_adaptive_avg_pool2d", "max_pool2d_with_indices", "cumsum", "_fft_c2c", "_fft_r2c",
-    "_fft_c2r", "mkldnn_linear", "_scaled_mm", "_int_mm", "linear", "matmul", "einsum", "lstm", "gru", "mkldnn_rnn_layer",
-    "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention",
-    "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention",
-    "_scaled_dot_product_attention_math", "_efficient_attention_forward", "_flash_attention_forward",
-}  # fmt: skip
-ATTENTION = {name for name in MIXING if "attention" in name}
-BETWEEN_POSITIONS = {
-    "avg_pool1d", "avg_pool2d", "cumsum", "_fft_c2c", "_fft_r2c", "lstm", "gru", "mkldnn_rnn_layer",
-}  # fmt: skip
-# Operations that hand their first input on, whole or in part.
-PARTS = {
-    "slice", "select", "narrow", "roll", "flip", "constant_pad_nd", "unbind", "split", "split_with_sizes", "chunk",
-    "index_select", "gather", "index", "unfold", "as_strided", "native_dropout", "_fused_dropout", "clamp",
-    "clamp_min", "clamp_max", "nan_to_num", "masked_fill", "diagonal", "unsafe_split", "overlap", "tril", "triu",
-    "pixel_shuffle", "pixel_unshuffle", "movedim",
-}  # fmt: skip
-SCALING = {"mul", "div", "neg"}
-SUMS = {"add", "sub", "rsub", "addmm", "baddbmm", "addcmul", "index_add", "scatter_add", "index_put", "lerp"}
-FUSED_SUMS = {"addmm", "baddbmm", "addcmul"}  # the first input is added to a product of the others
+EARLIER = "an earlier value of the stream is added as well"
+TWICE = "the same branch is also added to the stream a second time"
+RUNNING_SUM = "the branch's result also goes to a running sum beside the stream"
 MAX_WALK = 200
 
 
@@ -85,7 +77,7 @@ class Branch:
 
 @dataclass(eq=False)
 class Residual:
-    """A residual sum: R, the way of the skip, the branches, and what else is added."""
+    """A residual sum: R, the way of the skip, the branches, and other ways around it (and where they start)."""
 
     node: Node
     root: Node
@@ -93,7 +85,7 @@ class Residual:
     branches: list[Branch]
     trail: Path  # back from R: norms of the main path, and the sum before
     parent: "Residual | None" = None
-    second_paths: list[str] = field(default_factory=list)
+    second_paths: list[tuple[str, Node | None]] = field(default_factory=list)
 
 
 class Streams:
@@ -231,7 +223,9 @@ class Streams:
                 continue
             for root in path.nodes:
                 fed = [
-                    j for j, other in enumerate(operands) if j != i and self.mixed[other.index] >> root.index & 1
+                    j
+                    for j, other in enumerate(operands)
+                    if j != i and self.mixed[other.index] >> root.index & 1
                 ]
                 if fed and self._can_be_root(root, node):
                     known = max((n.index for n in path.nodes if self.states >> n.index & 1), default=-1)
@@ -243,14 +237,15 @@ class Streams:
         _, _, position, root, path, fed = max(choices, key=lambda choice: choice[:3])
         branches = [self._branch(root, operands[j]) for j in fed]
         residual = Residual(node, root, path.steps_from(root), branches, self.walk_back(root))
-        for j, other in enumerate(operands):
+        for j, _other in enumerate(operands):
             if j not in fed and j != -position and self._touches_a_state(paths[j]):
-                residual.second_paths.append("an earlier value of the stream is added as well")
+                earlier = next(n for n in paths[j].nodes if self.states >> n.index & 1)
+                residual.second_paths.append((EARLIER, earlier))
         on_the_way = {n.index for n in residual.trail.nodes}
         residual.parent = next((s for s in reversed(self.sums) if s.node.index in on_the_way), None)
         twin = next((s for s in self.sums if s.root is root and s.branches[0].end is branches[0].end), None)
         if twin:
-            twin.second_paths.append("the same branch is also added to the stream a second time")
+            twin.second_paths.append((TWICE, None))
         self.sums.append(residual)
         self.states |= 1 << node.index | 1 << root.index
 
@@ -259,8 +254,10 @@ class Streams:
 
     def _can_be_root(self, root: Node, node: Node) -> bool:
         """A stream has the sum's own size (parameters may be repeated over the batch), and is no mere bias."""
-        return root.value.is_floating_point() and root.value.dim() > 1 and (
-            root.data or root.value.shape[-1] == node.value.shape[-1] and root.value.dim() >= 2
+        return (
+            root.value.is_floating_point()
+            and root.value.dim() > 1
+            and (root.data or root.value.shape[-1] == node.value.shape[-1] and root.value.dim() >= 2)
         )
 
     def _touches_a_state(self, path: Path) -> bool:
@@ -271,13 +268,10 @@ class Streams:
         ends = {same(operand).index for operand in operands}
         for residual in self.sums:
             if any(same(branch.end).index in ends for branch in residual.branches):
-                if residual.node.index in self.above_bits(node):
+                if residual.node in node.inputs:
                     continue
-                residual.second_paths.append("the branch's result also goes to a running sum beside the stream")
+                residual.second_paths.append((RUNNING_SUM, None))
                 return
-
-    def above_bits(self, node: Node) -> set[int]:
-        return {n.index for n in node.inputs}
 
     def _branch(self, root: Node, end: Node) -> Branch:
         region = [
@@ -366,8 +360,11 @@ class Streams:
         seen = self._positions_meet(root, end)
         if seen is None:  # cannot be tried: judge by the operations alone
             seen = product or any(
-                max(n.inputs[1].value.shape[2:], default=1) > 1 if "convolution" in n.op else n.op in BETWEEN_POSITIONS
-                for n in work if n.value.is_floating_point() or n.value.is_complex()
+                max(n.inputs[1].value.shape[2:], default=1) > 1
+                if "convolution" in n.op
+                else n.op in BETWEEN_POSITIONS
+                for n in work
+                if n.value.is_floating_point() or n.value.is_complex()
             )
         if other:
             return "cross-attention"
@@ -406,24 +403,7 @@ class Streams:
         return False if touched else None
 
 
-def is_mixing(node: Node) -> bool:
-    """Whether an operation can bring news from other entries: known ones, and all foreign ones."""
-    return node.op in MIXING or ("::" in node.op and len(node.inputs) > 0)
-
-
-def same_stack(node: Node) -> Node | None:
-    """The stack whose members a `sum` over the stacking axis adds, or None."""
-    source = same(node.inputs[0])
-    if source.op != "stack":
-        return None
-    axis = source.args[1] if len(source.args) > 1 else source.kwargs.get("dim", 0)
-    over = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
-    return source if over is not None and list(over) == [axis] else None
-
-
 def main_streams(sums: list[Residual]) -> list[Residual]:
     """Leave out sums that stand alone beside a chain, and those inside another's branch."""
     linked = {id(s) for s in sums if s.parent} | {id(s.parent) for s in sums if s.parent}
     return [s for s in sums if id(s) in linked] or list(sums)
-
-

@@ -6,7 +6,6 @@ What has no class there is written out here after its paper.
     python -m papertrail.architecture_diagram.zoo    inspect them all and record the result
 """
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +28,10 @@ LLAMA_SIZES = BERT_SIZES | {"num_key_value_heads": HEADS, "head_dim": WIDTH // H
 CHAMELEON_SIZES = BERT_SIZES | {
     "num_key_value_heads": HEADS,
     "vocabulary_map": {"<image>": 4},
-    "vq_config": {"base_channels": 32, "embed_dim": 8, "latent_channels": 8, "num_embeddings": 8, "channel_multiplier": [1], "num_res_blocks": 1},
+    "vq_config": {
+        "base_channels": 32, "embed_dim": 8, "latent_channels": 8, "num_embeddings": 8, "channel_multiplier": [1],
+        "num_res_blocks": 1,
+    },
 }  # fmt: skip
 GPT_SIZES = {"vocab_size": VOCAB, "n_embd": WIDTH, "n_layer": LAYERS, "n_head": HEADS}
 BART_SIZES = {
@@ -38,8 +40,8 @@ BART_SIZES = {
     "decoder_ffn_dim": INNER,
 }  # fmt: skip
 OPT_SIZES = {
-    "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "ffn_dim": INNER,
-    "max_position_embeddings": 64, "word_embed_proj_dim": WIDTH,
+    "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS,
+    "ffn_dim": INNER, "max_position_embeddings": 64, "word_embed_proj_dim": WIDTH,
 }  # fmt: skip
 IMAGE_SIZES = {
     "hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER,
@@ -103,12 +105,16 @@ def hugging_face(
 
 
 def example_inputs(kind: str) -> dict[str, Tensor]:
-    """Small inputs: "text", "text pair" (encoder-decoder), "image" or "sound"."""
+    """Small inputs: "text", "text pair" (encoder-decoder), "image", "sound", "spectrogram" or "vectors"."""
     generator = torch.Generator().manual_seed(1)
     if kind == "image":
         return {"pixel_values": torch.randn(1, 3, 32, 32, generator=generator)}
     if kind == "sound":
         return {"input_values": torch.randn(1, 400, generator=generator)}
+    if kind == "spectrogram":
+        return {"input_features": torch.randn(1, 8, 16, generator=generator), "decoder_input_ids": tokens(1)}
+    if kind == "vectors":
+        return {"inputs": torch.randn(1, LENGTH, WIDTH, generator=generator)}
     if kind == "text pair":
         return {"input_ids": tokens(), "decoder_input_ids": tokens(1)}
     return {"input_ids": tokens()}
@@ -136,7 +142,9 @@ class PaLMBlock(nn.Module):
 
 
 def _blocks(make: Callable[[], nn.Module], final_norm: bool = True) -> nn.Sequential:
-    return nn.Sequential(*(make() for _ in range(LAYERS)), nn.LayerNorm(WIDTH) if final_norm else nn.Identity())
+    return nn.Sequential(
+        *(make() for _ in range(LAYERS)), nn.LayerNorm(WIDTH) if final_norm else nn.Identity()
+    )
 
 
 class NamedInput(nn.Module):
@@ -221,9 +229,9 @@ ZOO = (
     Entry("Chameleon-34B", 2024, hugging_face("Chameleon", CHAMELEON_SIZES, swin_norm=True), "res-post", "rmsnorm",
           misleads="its norm called input_layernorm stands after the attention"),
     Entry("Gemma 2", 2024, hugging_face("Gemma2", LLAMA_SIZES), "sandwich", "rmsnorm",
-          misleads="its post_attention_layernorm is an output norm; in Gemma the same name is the feed-forward's input norm"),
+          misleads="its post_attention_layernorm normalizes an output; Gemma's, of the same name, an input"),
     Entry("OLMo 2", 2024, hugging_face("Olmo2", BERT_SIZES), "res-post", "rmsnorm",
-          misleads="its post_attention_layernorm is an output norm; in OLMo the same name is the feed-forward's input norm"),
+          misleads="its post_attention_layernorm normalizes an output; OLMo's, of the same name, an input"),
     Entry("Gemma 3", 2025, hugging_face("Gemma3Text", LLAMA_SIZES), "sandwich", "rmsnorm"),
     Entry("GLM-4 0414", 2025, hugging_face("Glm4", LLAMA_SIZES, pad_token_id=0), "sandwich", "rmsnorm"),
     Entry("Qwen3", 2025, hugging_face("Qwen3", LLAMA_SIZES), "pre", "rmsnorm", misleads=FIRST),

@@ -25,7 +25,9 @@ def mlp() -> FeedForward:
 class Stack(nn.Module):
     """Blocks in a row, and perhaps a norm."""
 
-    def __init__(self, make: Callable[[], nn.Module], final: nn.Module | None = None, depth: int = DEPTH) -> None:
+    def __init__(
+        self, make: Callable[[], nn.Module], final: nn.Module | None = None, depth: int = DEPTH
+    ) -> None:
         super().__init__()
         self.parts = nn.ModuleList(make() for _ in range(depth))
         self.last = final
@@ -225,7 +227,9 @@ class Functional(nn.Module):
         super().__init__()
         self.post = post
         shapes = [(D, 3 * D), (D, D), (D, INNER), (INNER, D)]
-        self.p = nn.ParameterList(nn.Parameter(torch.randn(s) / s[0] ** 0.5) for _ in range(DEPTH) for s in shapes)
+        self.p = nn.ParameterList(
+            nn.Parameter(torch.randn(s) / s[0] ** 0.5) for _ in range(DEPTH) for s in shapes
+        )
 
     def forward(self, x):
         for i in range(0, len(self.p), 4):
@@ -500,7 +504,13 @@ class OneSum(nn.Module):
         self.f, self.n, self.kind = attention(), nn.LayerNorm(D), norm
 
     def forward(self, x):
-        return x + self.f(self.n(x)) if self.kind == "pre" else self.n(x + self.f(x)) if self.kind == "post" else x + self.f(x)
+        return (
+            x + self.f(self.n(x))
+            if self.kind == "pre"
+            else self.n(x + self.f(x))
+            if self.kind == "post"
+            else x + self.f(x)
+        )
 
 
 class Macaron(nn.Module):
@@ -626,8 +636,14 @@ CASES = [
     *(
         Case(norm.__name__, of(pre_with(norm), norm), "pre", kind, final_norm=True)
         for norm, kind in (
-            (InlineLayerNorm, "layernorm"), (Annotated, "layernorm"), (VarMean, "layernorm"), (Fused, "layernorm"),
-            (ChannelsFirst, "layernorm"), (OneGroup, "layernorm"), (DotProduct, "rmsnorm"), (LengthNorm, "rmsnorm"),
+            (InlineLayerNorm, "layernorm"),
+            (Annotated, "layernorm"),
+            (VarMean, "layernorm"),
+            (Fused, "layernorm"),
+            (ChannelsFirst, "layernorm"),
+            (OneGroup, "layernorm"),
+            (DotProduct, "rmsnorm"),
+            (LengthNorm, "rmsnorm"),
             (HandWrittenGradient, "rmsnorm"),
         )
     ),
@@ -657,7 +673,9 @@ CASES = [
     Case("mixed rules", of(MixedRules), "hybrid"),
     Case("B2T", of(BottomToTop), "hybrid"),
     Case("ResiDual", of(ResiDualBlock, stack=ResiDual), "hybrid"),
-    Case("deferred sum", of(Deferred, lambda: nn.RMSNorm(D), DeferredStack), "pre", "rmsnorm", final_norm=True),
+    Case(
+        "deferred sum", of(Deferred, lambda: nn.RMSNorm(D), DeferredStack), "pre", "rmsnorm", final_norm=True
+    ),
     Case("parallel", of(Parallel), "pre", parallel=True),
     Case("parallel, one norm", of(ParallelOneNorm, last), "pre", parallel=True, final_norm=True),
     Case("parallel, post", of(ParallelPost), "post", parallel=True),
