@@ -58,6 +58,6 @@ help:  ## list the targets
 
 .venv/%.done: requirements/%.lock requirements/torch.lock requirements/torch-cpu.lock pyproject.toml tools/install.py
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found"; exit 1; }
-	$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || { echo "$(NO_VENV)"; exit 1; }
+	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || { echo "$(NO_VENV)"; exit 1; }
 	$(RUN) tools/install.py $*
 	touch $@
