@@ -5,11 +5,13 @@ disagree. torch stands apart, in two variants, because its CPU build has another
 other dependencies.
 """
 
+import hashlib
 import os
 import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,23 +25,25 @@ def pins(*files: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def with_old_hashes(new: str, old: str, pin: str) -> str:
-    """The lock `new`, whose entry for `pin` also takes the hashes that the lock `old` holds for that pin.
+def wheel_hashes(folder: str, pattern: str) -> set[str]:
+    """One `--hash=sha256:...` for each wheel of a folder; uv gives only that of the wheel it chose."""
+    wheels = Path(folder).glob(pattern)
+    return {f"--hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}" for wheel in wheels}
+
+
+def with_hashes(new: str, old: str, pin: str, more: Collection[str]) -> str:
+    """The lock `new`, whose entry for `pin` also takes the hashes `more` and those that the lock `old` holds for it.
 
     A machine that sees one wheel of torch's CPU build must not narrow a lock that was made where more are seen.
     """
     entry = re.compile(rf"^{re.escape(pin)}(?: \\\n    --hash=\S+)+$", re.MULTILINE)
-    hashes = {
-        found
-        for lock in (new, old)
-        for text in entry.findall(lock)
-        for found in re.findall(r"--hash=\S+", text)
-    }
-    return entry.sub(lambda _: " \\\n    ".join([pin, *sorted(hashes)]), new)
+    entries = "\n".join(entry.findall(new) + entry.findall(old))
+    hashes = sorted({*more, *re.findall(r"--hash=sha256:\w+", entries)})
+    return entry.sub(lambda _: " \\\n    ".join([pin, *hashes]), new)
 
 
-def resolve(requirements: list[str], name: str, *options: str, widen: str | None = None) -> None:
-    """Write requirements/<name>.lock; the pin `widen` keeps the hashes that the old lock holds for it.
+def resolve(requirements: list[str], name: str, *options: str, wheels: Collection[str] = ()) -> None:
+    """Write requirements/<name>.lock; with the hashes `wheels`, the first requirement keeps its old ones too.
 
     Raises:
         subprocess.CalledProcessError: the requirements have no solution (uv has said why); the old lock stays.
@@ -57,8 +61,8 @@ def resolve(requirements: list[str], name: str, *options: str, widen: str | None
             raise ValueError(
                 f"{name}: the resolution names an address, and a lock holds names, versions and hashes"
             )
-        if widen:
-            text = with_old_hashes(text, (LOCKS / f"{name}.lock").read_text(), widen)
+        if wheels:
+            text = with_hashes(text, (LOCKS / f"{name}.lock").read_text(), requirements[0], wheels)
         target.write_text(
             f"# Written by `make lock` from the pins in requirements*.txt. Do not edit.\n{text}"
         )
@@ -75,10 +79,12 @@ def main() -> int:
     resolve(pins("requirements/book.in"), "book", *fitted)
     resolve(pins("requirements/learn.in"), "learn", *fitted)
     resolve([torch], "torch", *fitted)
-    folder = os.environ.get("PIP_FIND_LINKS")
-    if folder and any(re.match(r"torch-.*\+cpu-", wheel.name) for wheel in Path(folder).glob("torch-*.whl")):
-        cpu, fit = f"{torch}+cpu", ["--constraint", "requirements/test.lock"]
-        resolve([cpu], "torch-cpu", "--find-links", folder, *fit, widen=cpu)
+    cpu = f"{torch}+cpu"
+    folder = os.environ.get("PIP_FIND_LINKS", "")
+    wheels = wheel_hashes(folder, f"{cpu.replace('==', '-')}-*.whl") if Path(folder).is_dir() else set()
+    if wheels:
+        options = ["--find-links", folder, "--constraint", "requirements/test.lock"]
+        resolve([cpu], "torch-cpu", *options, wheels=wheels)
     else:
         print("torch-cpu.lock kept: PIP_FIND_LINKS names no folder with torch's CPU wheel", flush=True)
     return 0

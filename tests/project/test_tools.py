@@ -1,5 +1,6 @@
 """What the make targets call: refusals in plain words, and the choices that need no network to test."""
 
+import hashlib
 import os
 import platform
 import re
@@ -187,11 +188,18 @@ TWO = "torch==2.13.0+cpu \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n"
 def test_a_machine_that_sees_one_wheel_does_not_narrow_the_lock():
     before, after = "sympy==1 \\\n    --hash=sha256:cc\n", "typing==4 \\\n    --hash=sha256:dd\n"
     one = TWO.replace("    --hash=sha256:aa \\\n", "")
-    assert lock.with_old_hashes(before + one + after, TWO, "torch==2.13.0+cpu") == before + TWO + after
+    pin, seen = "torch==2.13.0+cpu", {"--hash=sha256:bb"}
+    assert lock.with_hashes(before + one + after, TWO, pin, seen) == before + TWO + after
     another = TWO.replace("2.13.0", "2.14.0")
-    assert lock.with_old_hashes(one, another, "torch==2.13.0+cpu") == one, (
-        "hashes of another version are no help"
-    )
+    assert lock.with_hashes(one, another, pin, seen) == one, "hashes of another version are no help"
+
+
+def test_a_machine_that_sees_more_wheels_widens_the_lock(tmp_path):
+    for name in ("torch-2.13.0+cpu-cp314-x.whl", "torch-2.13.0-cp314-x.whl", "other-1-x.whl"):
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    seen = lock.wheel_hashes(str(tmp_path), "torch-2.13.0+cpu-*.whl")
+    assert seen == {f"--hash=sha256:{hashlib.sha256(b'torch-2.13.0+cpu-cp314-x.whl').hexdigest()}"}
+    assert lock.with_hashes(TWO, TWO, "torch==2.13.0+cpu", seen).count("--hash=") == 3
 
 
 def test_a_resolution_that_names_an_address_is_not_written(monkeypatch, tmp_path):
