@@ -3,32 +3,31 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p -c "
 RUN := .venv/bin/python
 export OMP_NUM_THREADS := 1
 export OMP_WAIT_POLICY := PASSIVE
+NO_VENV = $(PYTHON) cannot make a virtual environment. On Debian and Ubuntu install python3-venv (apt install python3-venv), then run make again.
 ifeq ($(origin REPO),command line)
 export PAPERTRAIL_REPO := $(REPO)
 endif
 
-.PHONY: book test prove serve lab execute claims status lock lint clean help
+.PHONY: book test prove serve lab execute claims status picture lock lint clean help
 
 book: .venv/book.done  ## build the site into _build/html (REPO=https://... adds launch buttons)
 	$(RUN) tools/build.py
 
 test: .venv/test.done  ## prove the course: unit tests, ledger, notebooks, cold build, links, the site in a browser
-	$(RUN) tools/browser.py
-	$(RUN) tools/build.py --cold
-	$(RUN) -m ruff check .
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not long"
-
 prove: .venv/test.done  ## the same with every long check, run whole
+test: CHECKS = -m "not long"
+prove: CHECKS =
+test prove:
 	$(RUN) tools/browser.py
 	$(RUN) tools/build.py --cold
 	$(RUN) -m ruff check .
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) -m pytest -n 2 --dist loadfile $(CHECKS)
 
 serve: book  ## show the site at http://localhost:8000
 	$(RUN) -m http.server 8000 --bind 127.0.0.1 --directory _build/html
 
 lab: .venv/test.done  ## open the notebooks in JupyterLab
-	$(RUN) -m jupyter lab book
+	$(RUN) -m jupyter lab book $(if $(filter 0,$(shell id -u)),--allow-root)
 
 execute: .venv/test.done  ## re-run notebooks in place, on purpose (NB=book/NAME.ipynb for one)
 	$(RUN) tools/execute.py $(NB)
@@ -39,6 +38,9 @@ claims: .venv/test.done  ## re-run the ledger's checks
 status: .venv/test.done  ## measure every notebook and rewrite the status page's figures
 	$(RUN) tools/status.py
 
+picture: .venv/test.done  ## draw the README's picture anew
+	$(RUN) tools/picture.py
+
 lock: .venv/test.done  ## resolve requirements/*.lock anew
 	$(RUN) tools/lock.py
 
@@ -47,13 +49,15 @@ lint: .venv/test.done  ## format and check the code
 	$(RUN) -m ruff check .
 
 clean:  ## remove what was built and installed
-	rm -rf _build .venv
+	rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis
+	find book code tests tools -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf code/*.egg-info book/.ipynb_checkpoints
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/%.done: requirements/%.lock requirements/torch.lock requirements/torch-cpu.lock pyproject.toml tools/install.py
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found"; exit 1; }
-	$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || { echo "$(NO_VENV)"; exit 1; }
 	$(RUN) tools/install.py $*
 	touch $@

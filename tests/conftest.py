@@ -1,11 +1,34 @@
-"""Shared fixtures: where things are, and every test leaves torch's global random state alone."""
+"""Shared fixtures: where things are, which Pythons there are, and how the tests are shared out among workers."""
 
 import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
+# Long tables of checks that need nothing from one another.
+INDEPENDENT = (
+    "tests/project/test_mutations.py",
+    "tests/project/test_other_pythons.py",
+    "tests/site/test_site_mutations.py",
+)
+
+
+class CasesApart(LoadFileScheduling):
+    """A file's tests stay on one worker (notebook cells share a kernel), but the long tables are dealt out by case."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return nodeid if file in INDEPENDENT else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return CasesApart(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +47,24 @@ def site(root) -> Path:
     folder = Path(os.environ.get("PAPERTRAIL_SITE") or root / "_build" / "html")
     assert (folder / "index.html").exists(), "no site at _build/html: run `make book` first"
     return folder
+
+
+def pythons(version: str) -> Iterator[str]:
+    """Where a Python may be: on the path, and among pyenv's, whose shims on the path may run nothing."""
+    if found := shutil.which(f"python{version}"):
+        yield found
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    yield from map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}")))
+
+
+@pytest.fixture(scope="session")
+def find_python() -> Callable[[str], str | None]:
+    """Gives the path of a Python ("3.12") that runs and can make environments, or None."""
+
+    def find(version: str) -> str | None:
+        for python in pythons(version):
+            if subprocess.run([python, "-c", "import ensurepip, venv"], capture_output=True).returncode == 0:
+                return python
+        return None
+
+    return find

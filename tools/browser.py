@@ -18,11 +18,13 @@ ARGUMENTS = [
 
 
 def system_browser() -> str | None:
+    """The browser named in PAPERTRAIL_BROWSER, else the first of NAMES that is installed, else None."""
     chosen = os.environ.get("PAPERTRAIL_BROWSER")
     return chosen or next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
 def playwright_browser() -> str | None:
+    """The Chromium that Playwright has downloaded, or None."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:

@@ -15,6 +15,7 @@ OUTPUT = ROOT / "_build"
 
 
 def build(cold: bool) -> int:
+    """Run Jupyter Book with warnings as errors, after deleting the old build if `cold`; returns its exit status."""
     if cold:
         shutil.rmtree(OUTPUT, ignore_errors=True)
     command = [

@@ -14,24 +14,36 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from tqdm import tqdm
+from traitlets.config import Config
 
 import papertrail  # noqa: F401  (sets the thread policy that the kernel inherits)
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+# The kernel and this process talk encrypted; without it, ipykernel warns at every start that they do not.
+ENCRYPTED = Config({"KernelManager": {"transport_encryption": "auto"}})
 
 
 def run(notebook: NotebookNode, *, record_timing: bool = False) -> None:
-    """Execute every cell in book/; raises nbclient's error at the first cell that fails."""
+    """Execute every cell of a notebook, in book/, and put the outputs into it.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell raised an error; later cells have not run.
+        nbclient.exceptions.CellTimeoutError: a cell ran for more than two minutes.
+    """
     NotebookClient(
         notebook, timeout=120, kernel_name="python3", record_timing=record_timing, store_widget_state=False,
-        resources={"metadata": {"path": str(BOOK)}},
+        config=ENCRYPTED, resources={"metadata": {"path": str(BOOK)}},
     ).execute()  # fmt: skip
 
 
 def normalize(notebook: NotebookNode) -> None:
-    """Leave in the notebook only what the same code would store again."""
+    """Leave in the notebook only what the same code would store again.
+
+    Raises:
+        ValueError: a cell wrote to stderr; the message shows the text and the cell.
+    """
     notebook.metadata = NotebookNode(
         kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
         language_info={"name": "python"},
@@ -55,7 +67,11 @@ def normalize(notebook: NotebookNode) -> None:
 
 
 def execute(path: Path) -> None:
-    """Run one notebook and replace it; nothing is half written."""
+    """Run one notebook and replace its file; nothing is half written.
+
+    Raises:
+        what `run` and `normalize` raise; the file is then as it was.
+    """
     notebook = nbformat.read(path, as_version=4)
     run(notebook)
     normalize(notebook)

@@ -8,6 +8,7 @@ packages).
 The CPU build is taken where pip can see it: from a folder or an index named in pip's own configuration.
 """
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -30,14 +31,23 @@ def torch_lock() -> str:
     lock = "torch-cpu" if lookup.returncode == 0 else "torch"
     print(f"torch: installing from requirements/{lock}.lock", flush=True)
     if lookup.returncode:
-        print(
-            f"  (no CPU build: {lookup.stderr.strip().splitlines()[-1] if lookup.stderr.strip() else 'not found'})"
-        )
+        print(without_the_cpu_build(lookup.stderr), flush=True)
     return lock
 
 
+def without_the_cpu_build(said: str) -> str:
+    """What happens now, why (`said` is pip's own explanation), and where the smaller build is described."""
+    reason = (said.strip().splitlines() or ["pip gave no reason"])[-1]
+    machine = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    return (
+        f"  pip sees no CPU build that requirements/torch-cpu.lock knows for {machine}: {reason}\n"
+        "  The build of the package index serves as well. On Linux it is several GB, for it brings CUDA along.\n"
+        "  CONTRIBUTING.md, 'Which build of torch?', says how to get the small one."
+    )
+
+
 def install(*locks: str) -> int:
-    """Install resolved sets in one go, so that pip judges them together."""
+    """Install resolved sets in one go, so that pip judges them together; returns pip's exit status."""
     requirements = [part for lock in locks for part in ("--requirement", f"requirements/{lock}.lock")]
     return pip("install", "--quiet", "--require-hashes", *requirements)
 

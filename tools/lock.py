@@ -5,11 +5,13 @@ disagree. torch stands apart, in two variants, because its CPU build has another
 other dependencies.
 """
 
+import hashlib
 import os
 import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,8 +25,30 @@ def pins(*files: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def resolve(requirements: list[str], name: str, *options: str) -> None:
-    """Write requirements/<name>.lock, or leave the old one if there is no solution."""
+def wheel_hashes(folder: str, pattern: str) -> set[str]:
+    """One `--hash=sha256:...` for each wheel of a folder; uv gives only that of the wheel it chose."""
+    wheels = Path(folder).glob(pattern)
+    return {f"--hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}" for wheel in wheels}
+
+
+def with_hashes(new: str, old: str, pin: str, more: Collection[str]) -> str:
+    """The lock `new`, whose entry for `pin` also takes the hashes `more` and those that the lock `old` holds for it.
+
+    A machine that sees one wheel of torch's CPU build must not narrow a lock that was made where more are seen.
+    """
+    entry = re.compile(rf"^{re.escape(pin)}(?: \\\n    --hash=\S+)+$", re.MULTILINE)
+    entries = "\n".join(entry.findall(new) + entry.findall(old))
+    hashes = sorted({*more, *re.findall(r"--hash=sha256:\w+", entries)})
+    return entry.sub(lambda _: " \\\n    ".join([pin, *hashes]), new)
+
+
+def resolve(requirements: list[str], name: str, *options: str, wheels: Collection[str] = ()) -> None:
+    """Write requirements/<name>.lock; with the hashes `wheels`, the first requirement keeps its old ones too.
+
+    Raises:
+        subprocess.CalledProcessError: the requirements have no solution (uv has said why); the old lock stays.
+        ValueError: the solution names an address, which no file of the course may; the old lock stays.
+    """
     with tempfile.TemporaryDirectory(dir=LOCKS) as folder:
         source, target = Path(folder, "source.in"), Path(folder, "out.lock")
         source.write_text("\n".join(requirements) + "\n")
@@ -34,7 +58,11 @@ def resolve(requirements: list[str], name: str, *options: str) -> None:
         subprocess.run([str(part) for part in command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         text = target.read_text()
         if "://" in text:
-            raise SystemExit(f"lock.py: the resolution of {name} names an address; refusing to write it")
+            raise ValueError(
+                f"{name}: the resolution names an address, and a lock holds names, versions and hashes"
+            )
+        if wheels:
+            text = with_hashes(text, (LOCKS / f"{name}.lock").read_text(), requirements[0], wheels)
         target.write_text(
             f"# Written by `make lock` from the pins in requirements*.txt. Do not edit.\n{text}"
         )
@@ -51,15 +79,19 @@ def main() -> int:
     resolve(pins("requirements/book.in"), "book", *fitted)
     resolve(pins("requirements/learn.in"), "learn", *fitted)
     resolve([torch], "torch", *fitted)
-    folder = os.environ.get("PIP_FIND_LINKS")
-    if folder and any(re.match(r"torch-.*\+cpu-", wheel.name) for wheel in Path(folder).glob("torch-*.whl")):
-        resolve(
-            [f"{torch}+cpu"], "torch-cpu", "--find-links", folder, "--constraint", "requirements/test.lock"
-        )
+    cpu = f"{torch}+cpu"
+    folder = os.environ.get("PIP_FIND_LINKS", "")
+    wheels = wheel_hashes(folder, f"{cpu.replace('==', '-')}-*.whl") if Path(folder).is_dir() else set()
+    if wheels:
+        options = ["--find-links", folder, "--constraint", "requirements/test.lock"]
+        resolve([cpu], "torch-cpu", *options, wheels=wheels)
     else:
         print("torch-cpu.lock kept: PIP_FIND_LINKS names no folder with torch's CPU wheel", flush=True)
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except (subprocess.CalledProcessError, ValueError) as error:
+        raise SystemExit(f"lock.py: {error}") from None

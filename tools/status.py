@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import sys
-from datetime import date
+from datetime import date, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,7 +22,15 @@ PROBE = (
 
 
 def measure(path: Path) -> dict:
-    """CPU seconds and peak resident MiB of the notebook's kernel, and wall seconds of its slowest cell."""
+    """One row of the status file. Its keys are read by the status page and by tests/project/test_status.py:
+
+    cpu_seconds: CPU time of the whole kernel, from its start to its last cell.
+    slowest_cell_seconds: by the clock, not CPU time: how long a reader waits for the slowest cell.
+    peak_mib: peak resident memory of the kernel.
+
+    Raises:
+        what `execute.run` raises.
+    """
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.append(new_code_cell(PROBE))
     run(notebook, record_timing=True)
@@ -30,14 +38,13 @@ def measure(path: Path) -> dict:
     return {
         "notebook": path.name,
         "cpu_seconds": round(cpu, 1),
-        "slowest_cell_seconds": round(max(map(_seconds, notebook.cells)), 1),
+        "slowest_cell_seconds": round(max(map(waited, notebook.cells)), 1),
         "peak_mib": round(peak),
     }
 
 
-def _seconds(cell: nbformat.NotebookNode) -> float:
-    from datetime import datetime
-
+def waited(cell: nbformat.NotebookNode) -> float:
+    """Seconds by the clock from a cell's start to its end, and 0 for text and for cells that did not run."""
     times = cell.metadata.get("execution", {})
     if "iopub.execute_input" not in times or "shell.execute_reply" not in times:
         return 0.0

@@ -14,7 +14,7 @@ GIBIBYTE = 2**30
 
 
 @pytest.fixture(scope="module")
-def binder(root, tmp_path_factory):
+def binder(root, tmp_path_factory, find_python):
     """A checkout of its own with the environment that the files describe; no network beyond pip's own."""
     folder = tmp_path_factory.mktemp("binder")
     for name in (".binder", "code", "book", "requirements", "pyproject.toml", "README.md", "LICENSE"):
@@ -22,10 +22,9 @@ def binder(root, tmp_path_factory):
         shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy(source, folder / name)
     shutil.rmtree(folder / "code" / "transformer_paper_trail.egg-info", ignore_errors=True)
     version = (root / ".binder" / "runtime.txt").read_text().strip().removeprefix("python-")
-    python = (
-        sys.executable if f"{sys.version_info[0]}.{sys.version_info[1]}" == version else f"python{version}"
-    )
-    if not shutil.which(python):
+    running = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    python = sys.executable if running == version else find_python(version)
+    if not python:
         pytest.skip(f"Binder runs Python {version}, and there is none here")
     subprocess.run([python, "-m", "venv", folder / "env"], check=True)
     path = f"{folder / 'env' / 'bin'}{os.pathsep}{os.environ['PATH']}"

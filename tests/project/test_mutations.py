@@ -1,6 +1,7 @@
 """The tests, tested: each line below breaks the code in one place, and the named tests must notice.
 
-Two of them run in `make test`; all of them in `make prove`.
+A control run shows that the same tests pass on an unbroken copy, so that it is the break that they notice.
+Two of the breaks run in `make test`, with their controls; all of them in `make prove`.
 """
 
 import shutil
@@ -46,6 +47,19 @@ MUTATIONS = [
     ("tools/install.py", 'lookup.returncode == 0 else "torch"', 'lookup.returncode == 0 else "torch-cpu"', "tests/project/test_tools.py"),
     ("tools/install.py", "return status or pip(", "return pip(", "tests/project/test_tools.py"),
     ("tools/browser.py", "raise RuntimeError(", "return str(", "tests/project/test_tools.py"),
+    ("tools/execute.py", '"transport_encryption": "auto"', "", "tests/project/test_tools.py"),
+    ("tools/lock.py", " + entry.findall(old)", "", "tests/project/test_tools.py"),
+    ("tools/lock.py", 'if "://" in text:', "if False:", "tests/project/test_tools.py"),
+    ("Makefile", "prove: CHECKS =\n", 'prove: CHECKS = -k "not site"\n', "tests/project/test_tools.py"),
+    ("Makefile", '{ echo "$(NO_VENV)"; exit 1; }', "true", "tests/project/test_tools.py"),
+    ("Makefile", "filter 0,$(shell id -u)", "filter 0 1000,$(shell id -u)", "tests/project/test_tools.py"),
+    ("Makefile", " -name __pycache__ ", " -name __cache__ ", "tests/project/test_tools.py"),
+    ("tests/conftest.py", "nodeid if file in INDEPENDENT else file", "file", "tests/project/test_workers.py"),
+    ("tests/conftest.py", "nodeid if file in INDEPENDENT else file", "nodeid", "tests/project/test_workers.py"),
+    ("book/results/status.json", '"torch": "2.13.0', '"torch": "2.12.0', "tests/project/test_status.py"),
+    ("book/results/status.json", '"cpu_seconds": ', '"cpu_seconds": 60, "was": ', "tests/project/test_status.py"),
+    ("book/results/status.json", '"peak_mib": ', '"peak_mib": 600, "was": ', "tests/project/test_status.py"),
+    ("book/results/status.json", '"notebook": "', '"notebook": "a_', "tests/project/test_status.py"),
     ("requirements.txt", "matplotlib==3.11.2", "matplotlib==3.11.1", "tests/project/test_requirements.py"),
     ("pyproject.toml", '"numpy==2.4.6"', '"numpy==2.4.5"', "tests/project/test_requirements.py"),
     ("CONTRIBUTING.md", "| ruff |", "| a linter |", "tests/project/test_requirements.py"),
@@ -93,14 +107,36 @@ def copy(root, tmp_path):
     return tmp_path
 
 
+def controls():
+    sampled = {mutation[3] for mutation in MUTATIONS[:SAMPLED]}
+    for tests in dict.fromkeys(mutation[3] for mutation in MUTATIONS):
+        yield pytest.param(tests, marks=() if tests in sampled else pytest.mark.long)
+
+
+@pytest.fixture
+def run(copy, monkeypatch):
+    """Run tests of the copy, on the copy's own code and book."""
+    monkeypatch.setenv("PYTHONPATH", str(copy / "code"))
+    monkeypatch.setenv("PAPERTRAIL_BOOK", str(copy / "book"))
+
+    def run_(tests):
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", tests]
+        return subprocess.run(command, cwd=copy, capture_output=True, text=True)
+
+    return run_
+
+
+@pytest.mark.parametrize("tests", list(controls()))
+def test_an_unbroken_copy_passes(run, tests):
+    result = run(tests)
+    assert result.returncode == 0, result.stdout[-1500:]
+
+
 @pytest.mark.parametrize(("file", "old", "new", "tests"), list(cases()))
-def test_a_broken_line_is_noticed(copy, monkeypatch, file, old, new, tests):
+def test_a_broken_line_is_noticed(copy, run, file, old, new, tests):
     path = copy / file
     text = path.read_text(encoding="utf-8")
     assert old in text, f"the mutation of {file} no longer fits the code"
     path.write_text(text.replace(old, new), encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(copy / "code"))
-    monkeypatch.setenv("PAPERTRAIL_BOOK", str(copy / "book"))
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", tests]
-    result = subprocess.run(command, cwd=copy, capture_output=True, text=True)
+    result = run(tests)
     assert result.returncode == 1, result.stdout[-1500:]

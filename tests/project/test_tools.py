@@ -1,15 +1,24 @@
 """What the make targets call: refusals in plain words, and the choices that need no network to test."""
 
+import hashlib
+import os
+import platform
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
 import browser
 import build
+import execute
 import install
+import lock
 from papertrail.site import repository_address
+from picture import PICTURE, picture
 
 
 def test_the_installer_names_the_sets_it_knows(capsys):
@@ -33,7 +42,9 @@ def test_the_cpu_build_of_torch_is_taken_where_there_is_one(monkeypatch, capsys,
     assert install.main(["learn"]) == 0
     assert f"requirements/{lock}.lock" in asked[0] and "requirements/learn.lock" in asked[0]
     assert "--require-hashes" in asked[0] and len(asked) == 2
-    assert ("no such wheel" in capsys.readouterr().out) is bool(found)
+    said = capsys.readouterr().out
+    for words in ("no such wheel", f"Python {platform.python_version()}", "CUDA", "Which build of torch?"):
+        assert (words in said) is bool(found)
 
 
 def test_a_failed_step_stops_the_installation(monkeypatch):
@@ -95,32 +106,117 @@ def test_an_unknown_notebook_is_refused(root):
     assert result.returncode == 2 and "no such notebook" in result.stderr
 
 
+def test_a_kernel_starts_without_a_warning_about_its_transport(capfd):
+    notebook = new_notebook(cells=[new_code_cell("print(6 * 7)")])
+    execute.run(notebook)
+    assert notebook.cells[0].outputs[0].text == "42\n"
+    assert capfd.readouterr().err == ""
+
+
 def test_every_make_target_is_explained_and_short(root):
-    text = (root / "Makefile").read_text()
+    text = (root / "Makefile").read_text(encoding="utf-8")
     listed = subprocess.run(["make", "help"], cwd=root, capture_output=True, text=True, check=True).stdout
-    for target in (
-        "book",
-        "test",
-        "prove",
-        "serve",
-        "lab",
-        "execute",
-        "claims",
-        "status",
-        "lock",
-        "clean",
-        "help",
-    ):
-        assert f"make {target} " in listed
+    targets = re.search(r"^\.PHONY: (.+)$", text, flags=re.MULTILINE)[1].split()
+    assert {"book", "test", "prove", "serve", "lab", "execute", "status", "lock", "clean", "help"} <= set(
+        targets
+    )
+    assert re.findall(r"^make (\w+) +\S", listed, flags=re.MULTILINE) == targets
     for rule in text.split("\n\n"):
         assert len([line for line in rule.splitlines() if line.startswith("\t")]) <= 4
 
 
+def steps(root, *arguments):
+    """The commands that make would run."""
+    command = ["make", "--dry-run", *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_proving_does_what_testing_does_and_leaves_no_check_out(root):
+    test, prove = steps(root, "test"), steps(root, "prove")
+    assert test[:-1] == prove[:-1] and test[-1].endswith(' -m "not long"')
+    assert prove[-1].strip() == test[-1].removesuffix(' -m "not long"').strip()
+    assert steps(root, "prove", "CHECKS=").pop().strip() == prove[-1].strip()
+
+
+@pytest.mark.parametrize(("user", "allowed"), [("0", True), ("1000", False)])
+def test_jupyterlab_is_told_about_root_only_where_root_starts_it(root, monkeypatch, tmp_path, user, allowed):
+    executable(tmp_path / "id", f"echo {user}")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert steps(root, "lab")[-1].endswith("--allow-root") is allowed
+
+
+def executable(path, command):
+    path.write_text(f"#!/bin/sh\n{command}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def workshop(root, tmp_path):
+    """A folder with the Makefile and what its rules name, and nothing installed: what runs there harms nothing."""
+    for name in ("Makefile", "pyproject.toml", "tools", "requirements"):
+        source = root / name
+        shutil.copytree(source, tmp_path / name) if source.is_dir() else shutil.copy(source, tmp_path / name)
+    return tmp_path
+
+
+def test_a_python_that_cannot_make_environments_is_explained(workshop):
+    python = executable(workshop / "python", 'echo "ensurepip is not available" >&2; exit 1')
+    command = ["make", "book", f"PYTHON={python}"]
+    result = subprocess.run(command, cwd=workshop, capture_output=True, text=True)
+    assert result.returncode == 2 and not (workshop / ".venv").exists()
+    assert (
+        f"{python} cannot make a virtual environment. On Debian and Ubuntu install python3-venv"
+        in result.stdout
+    )
+
+
+def test_cleaning_leaves_nothing_that_was_built_or_cached_and_nothing_else(workshop):
+    kept = sorted(path for path in workshop.rglob("*") if "__pycache__" not in path.parts)
+    for name in ("_build", ".venv", ".pytest_cache", ".ruff_cache", ".hypothesis", "code/course.egg-info",
+                 "code/papertrail/__pycache__", "tests/site/__pycache__", "book/.ipynb_checkpoints"):  # fmt: skip
+        (workshop / name).mkdir(parents=True)
+        (workshop / name / "file").touch()
+    subprocess.run(["make", "clean"], cwd=workshop, capture_output=True, check=True)
+    left = {path for path in workshop.rglob("*") if path.is_file()}
+    assert left == {path for path in kept if path.is_file()}
+
+
+TWO = "torch==2.13.0+cpu \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n"
+
+
+def test_a_machine_that_sees_one_wheel_does_not_narrow_the_lock():
+    before, after = "sympy==1 \\\n    --hash=sha256:cc\n", "typing==4 \\\n    --hash=sha256:dd\n"
+    one = TWO.replace("    --hash=sha256:aa \\\n", "")
+    pin, seen = "torch==2.13.0+cpu", {"--hash=sha256:bb"}
+    assert lock.with_hashes(before + one + after, TWO, pin, seen) == before + TWO + after
+    another = TWO.replace("2.13.0", "2.14.0")
+    assert lock.with_hashes(one, another, pin, seen) == one, "hashes of another version are no help"
+
+
+def test_a_machine_that_sees_more_wheels_widens_the_lock(tmp_path):
+    for name in ("torch-2.13.0+cpu-cp314-x.whl", "torch-2.13.0-cp314-x.whl", "other-1-x.whl"):
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    seen = lock.wheel_hashes(str(tmp_path), "torch-2.13.0+cpu-*.whl")
+    assert seen == {f"--hash=sha256:{hashlib.sha256(b'torch-2.13.0+cpu-cp314-x.whl').hexdigest()}"}
+    assert lock.with_hashes(TWO, TWO, "torch==2.13.0+cpu", seen).count("--hash=") == 3
+
+
+def test_a_resolution_that_names_an_address_is_not_written(monkeypatch, tmp_path):
+    def resolve(command, **kwargs):
+        Path(command[command.index("--output-file") + 1]).write_text(
+            "torch @ https://example.org/torch.whl\n"
+        )
+
+    monkeypatch.setattr(lock, "LOCKS", tmp_path)
+    monkeypatch.setattr(lock.subprocess, "run", resolve)
+    with pytest.raises(ValueError, match="torch-cpu: the resolution names an address"):
+        lock.resolve(["torch"], "torch-cpu")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_readmes_picture_is_drawn_by_the_code_that_stands_here():
     """Compared by its words and shapes, not byte for byte: coordinates differ between machines in the last digit."""
-    import re
-
-    from picture import PICTURE, picture
 
     def skeleton(svg):
         return re.sub(r"-?\d+(\.\d+)?", "0", svg)

@@ -58,6 +58,19 @@ def test_a_workflow_calls_only_what_exists_and_asks_for_little(path, root):
         assert re.fullmatch(r"actions/[\w-]+@v\d+", action)
 
 
+def test_unit_tests_elsewhere_take_in_every_chapter_and_every_shared_module(root):
+    steps = yaml.safe_load((FOLDER / "test.yml").read_text(encoding="utf-8"))["jobs"]["elsewhere"]["steps"]
+    command = next(line for line in steps[-1]["run"].splitlines() if " -m pytest " in line)
+    assert " -m pytest tests " in command
+    assert set(re.findall(r"--ignore=(\S+)", command)) == {"tests/project", "tests/book", "tests/site"}
+
+
+def test_the_weekly_run_brings_the_pythons_that_the_long_checks_look_for():
+    steps = yaml.safe_load((FOLDER / "weekly.yml").read_text(encoding="utf-8"))["jobs"]["prove"]["steps"]
+    setup = next(step for step in steps if "setup-python" in step.get("uses", ""))
+    assert setup["with"]["python-version"].split() == ["3.13", "3.12", "3.11"]
+
+
 def test_ci_runs_the_readmes_test_command(root):
     script = (root / ".ci" / "run").read_text()
     assert "exec make test" in script and "make test" in (root / "README.md").read_text()

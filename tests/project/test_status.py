@@ -1,0 +1,96 @@
+"""The status page's file: it lists every notebook, its budgets are kept, and it was measured with today's pins.
+
+Nothing is timed here. The numbers are those that `make status` measured; test_binder measures memory again.
+"""
+
+import copy
+import json
+import re
+import tomllib
+
+import pytest
+
+from status import PACKAGES
+
+CPU_SECONDS, CELL_SECONDS, PEAK_MIB = 60, 30, 600  # for one chapter
+COURSE_SECONDS = 360  # for the six together
+
+
+@pytest.fixture
+def status(book):
+    return json.loads((book / "results" / "status.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def pins(root):
+    text = "".join(
+        (root / name).read_text(encoding="utf-8") for name in ("requirements.txt", "requirements-dev.txt")
+    )
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", text, flags=re.MULTILINE))
+
+
+def over_budget(status):
+    """What is over its budget, in words; empty where all is well."""
+    found = []
+    for row in status["notebooks"]:
+        for key, most in (
+            ("cpu_seconds", CPU_SECONDS),
+            ("slowest_cell_seconds", CELL_SECONDS),
+            ("peak_mib", PEAK_MIB),
+        ):
+            if not 0 < row[key] < most:
+                found.append(f"{row['notebook']}: {key} is {row[key]}, allowed is under {most}")
+    course = sum(row["cpu_seconds"] for row in status["notebooks"])
+    if course >= COURSE_SECONDS:
+        found.append(f"the course: cpu_seconds add up to {course}, allowed is under {COURSE_SECONDS}")
+    return found
+
+
+def stale(status, pins):
+    """The versions that are not the pinned ones, in words. torch's CPU build counts as its version."""
+    recorded = {name: version for name, version in status["versions"].items() if name != "python"}
+    return [
+        f"{name}: measured with {version}, pinned is {pins.get(name)}"
+        for name, version in recorded.items()
+        if version.removesuffix("+cpu") != pins.get(name)
+    ]
+
+
+def test_every_notebook_of_the_book_is_listed_once(status, book):
+    listed = [row["notebook"] for row in status["notebooks"]]
+    assert listed == sorted(path.name for path in book.glob("*.ipynb")), "run `make status`"
+
+
+def test_every_chapter_and_the_course_keep_to_their_budgets(status):
+    assert over_budget(status) == []
+
+
+def test_the_figures_were_measured_with_the_versions_that_are_pinned(status, pins, root):
+    assert set(status["versions"]) == {"python", *PACKAGES}
+    assert stale(status, pins) == [], "run `make status`"
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    oldest = tuple(map(int, project["requires-python"].removeprefix(">=").split(".")))
+    assert tuple(map(int, status["versions"]["python"].split(".")[:2])) >= oldest
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("cpu_seconds", 60), ("slowest_cell_seconds", 30.1), ("peak_mib", 600), ("peak_mib", 0)],
+)
+def test_a_chapter_over_its_budget_is_named(status, key, value):
+    status["notebooks"][0][key] = value
+    assert [line.split(", allowed")[0] for line in over_budget(status)] == [
+        f"{status['notebooks'][0]['notebook']}: {key} is {value}"
+    ]
+
+
+def test_seven_slow_chapters_are_too_much_together(status):
+    status["notebooks"] = [status["notebooks"][0] | {"cpu_seconds": 55} for _ in range(7)]
+    assert over_budget(status) == ["the course: cpu_seconds add up to 385, allowed is under 360"]
+
+
+@pytest.mark.parametrize(("package", "version"), [("torch", "2.12.0+cpu"), ("numpy", "2.4.5")])
+def test_figures_of_another_version_are_noticed(status, pins, package, version):
+    old = copy.deepcopy(status)
+    old["versions"][package] = version
+    assert [line.split(":")[0] for line in stale(old, pins)] == [package]
