@@ -313,6 +313,7 @@ MORE_MODELS = (
                 "d_ff": INNER,
                 "num_layers": LAYERS,
                 "num_heads": HEADS,
+                "num_decoder_layers": LAYERS,
                 "num_experts": 2,
                 "num_sparse_encoder_layers": 1,
                 "num_sparse_decoder_layers": 1,
@@ -320,7 +321,7 @@ MORE_MODELS = (
             inputs="text pair",
         ),
         "pre",
-        {"vocab_size": VOCAB, "d_model": WIDTH, "d_kv": 16, "d_ff": INNER, "num_layers": 2, "num_heads": 2},
+        "rmsnorm",
     ),
     Entry(
         "LongT5",

@@ -4,15 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from papertrail.architecture_diagram.sublayer import Rule
-from papertrail.architecture_diagram.trace import BranchTrace, Report, Stack, Trace
+from papertrail.architecture_diagram.trace import PLACES, BranchTrace, Report, Stack, Trace
 
-PLACES = {
-    "lead": "on the main path before the branch",
-    "skip": "on the skip",
-    "before": "at the branch's entrance",
-    "after": "at the branch's end",
-    "trunk": "on the main path after the sum",
-}
 RULES = {
     "post": Rule("none", "an"), "pre": Rule("n", "a"), "res-post": Rule("none", "na"), "sandwich": Rule("n", "na"),
     "none": Rule("none", "a"),

@@ -18,6 +18,8 @@ from papertrail.architecture_diagram.history import CODE_BASES
 from papertrail.architecture_diagram.measurements import OrderDifference, RmsByDepth
 from papertrail.architecture_diagram.schedule import SCHEDULES
 from papertrail.architecture_diagram.torch_conventions import TorchAgreement, TorchConventions
+from papertrail.architecture_diagram.trace import PLACES
+from papertrail.architecture_diagram.zoo import Found, Misreading
 from papertrail.figures import Drawing
 
 
@@ -203,3 +205,73 @@ def table_of_vocabularies() -> Table:
         )
         for name, row, allowed in fitting
     ]
+
+
+LANES = ("post", "pre", "res-post", "sandwich", "hybrid")
+LANE_COLORS = {
+    "post": look.BLUE, "pre": look.ORANGE, "res-post": look.GREEN, "sandwich": look.PURPLE, "hybrid": look.INK,
+}  # fmt: skip
+LABELED = {
+    "Transformer, as published": "Transformer", "OPT-350M": "OPT-350M", "GPT-2": "GPT-2", "LLaMA": "LLaMA",
+    "Swin v2": "Swin v2", "OLMo 3": "OLMo 3", "CogView": "CogView", "Gemma 3": "Gemma 3",
+    "BLOOM, residual after norm": "a BLOOM option",
+}  # fmt: skip
+
+
+@look.styled
+def draw_zoo(zoo: Sequence[Found]) -> Drawing:
+    """Who moved the norm: one dot a model, by year, in a lane for each placement."""
+    fig, ax = look.new_figure(3.6)
+    counts = {lane: sum(model.placement == lane for model in zoo) for lane in LANES}
+    for i, lane in enumerate(reversed(LANES)):
+        color = LANE_COLORS[lane]
+        of_lane = [model for model in zoo if model.placement == lane]
+        for year in sorted({model.year for model in of_lane}):
+            column = [model for model in of_lane if model.year == year]
+            xs = [year + 0.11 * (j - (len(column) - 1) / 2) for j in range(len(column))]
+            ax.plot(xs, [i] * len(column), "o", color=color, markersize=6)
+        ax.text(2016.45, i + 0.3, f"{lane}: {counts[lane]}", color=color, weight="bold")
+        for model in of_lane:
+            if label := LABELED.get(model.name):
+                side = "right" if model.year > 2022 else "center" if model.year > 2017 else "left"
+                ax.text(model.year - 0.1 * (model.year == 2017), i - 0.38, label, color=look.INK, ha=side)
+    ax.set_title("Pre-LN spread, and then the norm moved again")
+    ax.set_yticks([])
+    ax.set_xlim(2016.4, 2025.7)
+    ax.set_ylim(-0.7, len(LANES) - 0.3)
+    ax.set_xticks(range(2017, 2026, 2))
+    ax.set_xlabel(f"year ({len(zoo)} models)")
+    ax.spines["left"].set_visible(False)
+    lanes = "; ".join(
+        f"{lane}: {counts[lane]}, {', '.join(f'{m.name} {m.year}' for m in zoo if m.placement == lane)}"
+        for lane in LANES
+    )
+    return fig, f"Placement of the norm in {len(zoo)} models by year, as inspected. {lanes}."
+
+
+def table_of_zoo(zoo: Sequence[Found]) -> Table:
+    """Every model by year: what the inspector found."""
+    rows = [
+        (
+            str(model.year), model.name, model.placement, "RMS" if model.norm == "rmsnorm" else "Layer",
+            "yes" if model.parallel else "no", "yes" if model.final_norm else "no",
+        )
+        for model in sorted(zoo, key=lambda model: model.year)
+    ]  # fmt: skip
+    return ("year", "model", "placement", "norm", "parallel?", "final norm?"), rows
+
+
+def table_of_misreadings(wrong: Sequence[Misreading]) -> Table:
+    """Where the names would have led: one row for each norm that stands elsewhere than its name does elsewhere."""
+    where = {
+        **PLACES,
+        "before": "entrance",
+        "after": "end",
+        "trunk": "after the sum",
+        "lead": "before the branch",
+    }
+    rows = [
+        (m.model, m.norm, f"{m.expected[0]}, {where[m.expected[1]]}", f"{m.found[0]}, {where[m.found[1]]}")
+        for m in wrong
+    ]
+    return ("model", "norm's name", "where most others have it", "where it is"), rows

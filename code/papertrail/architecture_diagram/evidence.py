@@ -6,9 +6,9 @@ import torch
 
 from papertrail.architecture_diagram.blocks import Unit, block_call, norms_in
 from papertrail.architecture_diagram.norms import Norm
-from papertrail.architecture_diagram.recording import Node
+from papertrail.architecture_diagram.recording import Node, Recording
 from papertrail.architecture_diagram.streams import Step, Streams
-from papertrail.architecture_diagram.trace import Stack, shared
+from papertrail.architecture_diagram.trace import PLACES, Stack, shared
 
 
 def shown(steps: Sequence[Step]) -> list[Step]:
@@ -35,6 +35,36 @@ def factor_of(node: Node) -> float | None:
             value = argument.value.item()
             return 1 / value if node.op == "div" and value else float(value)
     return None
+
+
+def norm_names(
+    unit: Unit, row: list[dict], final: list[Step], recording: Recording
+) -> tuple[tuple[str, str, str], ...]:
+    """Sub-layer, place and module name of every norm of a block, and of the one that follows the last block."""
+    found = []
+    for residual, around in zip(unit, row, strict=True):
+        kind = residual.branches[0].kind
+        parts = [(kind, "lead", around["lead"]), (kind, "skip", residual.skip)]
+        for branch in residual.branches:
+            parts += [(branch.kind, "before", steps) for steps in branch.before]
+            parts.append((branch.kind, "after", branch.after))
+        parts.append((kind, "trunk", around["trunk"]))
+        found += [
+            (sublayer, place, recording.name_of(norm.result))
+            for sublayer, place, steps in parts
+            for norm in norms_in(steps)
+        ]
+    found += [("", "final", recording.name_of(norm.result)) for norm in norms_in(final)[:1]]
+    return tuple(dict.fromkeys(found))
+
+
+def name_lines(named: tuple[tuple[str, str, str], ...]) -> list[str]:
+    """What the code calls its norms, beside where they are."""
+    lines = []
+    for kind, place, name in named:
+        where = "after the last block" if place == "final" else f"{kind}, {PLACES[place]}"
+        lines.append(f"{where}: run by {name or 'the model itself'}")
+    return lines
 
 
 def evidence_of(
@@ -73,14 +103,9 @@ def evidence_of(
     batch = sum("batch_norm" in node.op and node.output == 0 for node in streams.nodes)
     if batch:
         found["norm"] = [f"{batch} batch norm(s), which are not counted: they look at other examples"]
-    inner = len(streams.norms) - len({id(norm) for norm in norms})
     found["norm"] = found.get("norm", []) + [f"{count} of {kind}" for kind, count in kinds.items()] or [
         "no norm on the stream's way"
     ]
-    if inner:
-        found["norm"].append(
-            f"{inner} more inside branches, on embeddings or in a head, which decide nothing"
-        )
     parallel = [trace for trace in result.block if trace.parallel]
     found["parallel"] = [
         f"{' and '.join(b.kind for b in parallel[0].branches)} read the same value and are added in one sum"

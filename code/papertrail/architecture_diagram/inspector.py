@@ -6,6 +6,7 @@ forget its input's size, and a norm in the branch makes the branch forget it. Th
 tell apart what behaves alike; the second witness is reported, and a contradiction is never hidden.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,10 +21,11 @@ from papertrail.architecture_diagram.blocks import (
     main_path,
     norms_in,
 )
-from papertrail.architecture_diagram.evidence import evidence_of, names, probe_block
+from papertrail.architecture_diagram.evidence import evidence_of, name_lines, names, norm_names, probe_block
 from papertrail.architecture_diagram.norms import Norm
+from papertrail.architecture_diagram.operations import OPAQUE, same
 from papertrail.architecture_diagram.recording import Recording, record
-from papertrail.architecture_diagram.streams import Branch, Residual, Streams, main_streams
+from papertrail.architecture_diagram.streams import RUNNING_SUM, Branch, Residual, Streams, main_streams
 from papertrail.architecture_diagram.trace import BranchTrace, Report, Stack, Trace, shared
 
 
@@ -56,6 +58,12 @@ def read_report(recording: Recording) -> Report:
     streams = Streams(recording)
     sums = _outermost(streams, main_streams(streams.sums))
     if not sums:
+        hidden = sorted({node.op for node in recording.nodes} & OPAQUE)
+        if hidden:
+            raise ValueError(
+                f"model: the fused operation {hidden[0]} hides the block; allowed is the same model in train mode, "
+                "or not scripted"
+            )
         raise ValueError(
             f"model: no residual block found in {len(recording.nodes)} recorded values. Looked for a sum whose "
             "one side is an earlier value (copied, scaled or normalized at most) and whose other side was "
@@ -64,9 +72,16 @@ def read_report(recording: Recording) -> Report:
     units = group_into_blocks(sums, recording)
     stacks = [_trimmed(stack) for stack in chain_into_stacks(units, streams)]
     chief = [stack for stack in stacks if any(attends(s) for unit in stack for s in unit)] or stacks
+    described = [_describe(stack, units, streams) for stack in chief]
+    used = {id(norm) for _, norms in described for norm in norms}
+    others = sum(id(norm) not in used for norm in streams.norms)
     left_out = len(units) - sum(map(len, chief))
-    notes = (f"{left_out} group(s) of residual sums before, after or beside the blocks",) if left_out else ()
-    return Report(tuple(_describe(stack, units, streams) for stack in chief), notes)
+    notes = []
+    if left_out:
+        notes.append(f"{left_out} group(s) of residual sums before, after or beside the blocks")
+    if others:
+        notes.append(f"{others} norm(s) inside branches, on embeddings or in a head: they decide nothing")
+    return Report(tuple(stack for stack, _ in described), tuple(notes))
 
 
 def _trimmed(stack: list[Unit]) -> list[Unit]:
@@ -89,6 +104,11 @@ def _outermost(streams: Streams, sums: list[Residual]) -> list[Residual]:
             continue
         over_blocks = len(inner) > 1 and any(outer.root in s.trail.nodes or attends(s) for s in inner)
         dropped |= {id(outer)} if over_blocks else {id(s) for s in inner}
+        if over_blocks:
+            ends = {same(branch.end).index for branch in outer.branches}
+            for s in inner:
+                if any(same(branch.end).index in ends for branch in s.branches):
+                    s.second_paths.append((RUNNING_SUM, None))
     return [s for s in sums if id(s) not in dropped]
 
 
@@ -128,7 +148,8 @@ def _notes(residual: Residual, unit: Unit, stack: list[Unit]) -> tuple[str, ...]
     return tuple(dict.fromkeys(text for text, _ in paths))
 
 
-def _describe(stack: list[Unit], units: list[Unit], streams: Streams) -> Stack:
+def _describe(stack: list[Unit], units: list[Unit], streams: Streams) -> tuple[Stack, list[Norm]]:
+    """The report of one stack, and the norms that it speaks of."""
     rows, final = main_path(stack, units, streams)
     blocks = tuple(
         tuple(_trace(s, row, _notes(s, unit, stack)) for s, row in zip(unit, block, strict=True))
@@ -138,9 +159,11 @@ def _describe(stack: list[Unit], units: list[Unit], streams: Streams) -> Stack:
     norms += [norm for block in rows for row in block for norm in norms_in(row["lead"] + row["trunk"])]
     kind = shared([norm.kind for norm in norms]) if norms else "none"
     result = Stack(blocks, kind, bool(norms_in(final)))
-    probe, sentence = probe_block(stack, rows, result, streams)
-    evidence = evidence_of(stack, result, norms, final, streams) | {"probe": [sentence]}
-    return Stack(blocks, kind, bool(norms_in(final)), evidence, probe)
+    named = norm_names(stack[0], rows[0], final, streams.recording)
+    word, sentence = probe_block(stack, rows, result, streams)
+    seen = evidence_of(stack, result, norms, final, streams)
+    seen |= {"names": name_lines(named), "probe": [sentence]}
+    return replace(result, evidence=seen, probe=word, norm_names=named), norms
 
 
 def _all_norms(residual: Residual) -> list[Norm]:

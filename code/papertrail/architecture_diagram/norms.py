@@ -165,4 +165,8 @@ def _behaves(recording: Recording, source: Node, result: Node) -> str | None:
         return None
     if torch.equal(plain.sign(), plain):  # the sign of a value, which is no norm
         return None
+    if x.numel() > x.shape[-1]:  # what normalizes everything at once, or over the batch, is none either
+        x[(0,) * x.dim()] += 4
+        if not (f(x) == plain).any():
+            return None
     return "layernorm" if close(plain, shifted) else "rmsnorm"

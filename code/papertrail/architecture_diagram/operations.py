@@ -33,6 +33,7 @@ PARTS = {
     "clamp_min", "clamp_max", "nan_to_num", "masked_fill", "diagonal", "unsafe_split", "overlap", "tril", "triu",
     "pixel_shuffle", "pixel_unshuffle", "movedim",
 }  # fmt: skip
+OPAQUE = {"_transformer_encoder_layer_fwd"}  # a whole block in one operation, norms and sums included
 SCALING = {"mul", "div", "neg"}
 SUMS = {"add", "sub", "rsub", "addmm", "baddbmm", "addcmul", "index_add", "scatter_add", "index_put", "lerp"}
 FUSED_SUMS = {"addmm", "baddbmm", "addcmul"}  # the first input is added to a product of the others

@@ -63,10 +63,18 @@ class Node:
 
 @dataclass(frozen=True)
 class Recording:
-    """Every value of one run in order, and the modules called (`calls[i]`: module, the calls around it)."""
+    """Every value of one run in order, the modules called, and what the model calls its modules.
+
+    The names are for reports alone: nothing is decided by them.
+    """
 
     nodes: list[Node]
     calls: list[nn.Module]
+    names: dict[int, str] = field(default_factory=dict)
+
+    def name_of(self, node: Node) -> str:
+        """The name of the innermost module that was running when a value was made, "" for the model itself."""
+        return self.names.get(id(self.calls[node.calls[-1]]), "") if node.calls else ""
 
     def replay(self, start: Node, value: Tensor, end: Node) -> Tensor:
         """Compute `end` again with another value at `start`; whatever does not depend on `start` is kept.
@@ -85,11 +93,13 @@ class Recording:
 
 
 def _run(node: Node, known: dict[int, Tensor]) -> Tensor:
+    writes = node.func._schema.is_mutable or "batch_norm" in node.op  # the latter without saying so
+
     def fetch(leaf: Any) -> Any:
         if not isinstance(leaf, Node):
             return leaf
         tensor = known.get(leaf.index, leaf.value)
-        return tensor.clone() if node.func._schema.is_mutable else tensor
+        return tensor.clone() if writes else tensor
 
     args, kwargs = pytree.tree_map(fetch, (node.args, node.kwargs))
     result = node.func(*args, **kwargs)
@@ -213,14 +223,17 @@ def _as_it_was(model: nn.Module, recorder: _Recorder) -> Iterator[None]:
         for name, value in attributes.items()
         if name in ("_buffers", "_parameters", "_modules") and isinstance(value, dict)
     ]
+    # Batch norm writes its running averages without telling the dispatcher, so all buffers are kept.
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # one fused operation would hide the norms inside
     try:
         with torch.random.fork_rng(), torch.no_grad():
             yield
-            for tensor, value in reversed(recorder.saved):
-                tensor.copy_(value)
     finally:
+        with torch.no_grad():
+            for tensor, value in (*reversed(recorder.saved), *buffers):
+                tensor.copy_(value)
         torch.backends.mha.set_fastpath_enabled(fast_path)
         for module, attributes in kept:
             module.__dict__.clear()
@@ -258,4 +271,5 @@ def record(model: nn.Module, args: tuple, kwargs: dict) -> Recording:
         stack.enter_context(_module_calls(recorder))
         with recorder:
             model(*args, **kwargs)
-    return Recording(recorder.nodes, recorder.calls)
+    names = {id(module): name for name, module in model.named_modules()}
+    return Recording(recorder.nodes, recorder.calls, names)

@@ -104,9 +104,12 @@ class Streams:
         self._ancestry()
         self.sums: list[Residual] = []
         self.states = 0  # bits of the stream's values found so far: each sum and its R
+        rejected = []
         for node in self.nodes:
-            if self._is_sum(node) and not self._absorbed(node):
-                self._judge(node)
+            if self._is_sum(node) and not self._absorbed(node) and not self._judge(node):
+                rejected.append(node)
+        for node in rejected:
+            self._note_shared_branch(node)
 
     def _ancestry(self) -> None:
         """Bit sets: all values a value depends on, and those it depends on through a mixing operation."""
@@ -213,7 +216,7 @@ class Streams:
             steps.append(((what,) if what else ()) + steps[-1])
         return Path(nodes, steps)
 
-    def _judge(self, node: Node) -> None:
+    def _judge(self, node: Node) -> bool:
         """Is this sum residual? If so, add it to the list."""
         operands = self.operands(node)
         paths = [self._operand_path(node, operand) for operand in operands]
@@ -232,8 +235,7 @@ class Streams:
                     choices.append((known, len(fed), -i, root, path, fed))
                     break
         if not choices:
-            self._note_shared_branch(node, operands)
-            return
+            return False
         _, _, position, root, path, fed = max(choices, key=lambda choice: choice[:3])
         branches = [self._branch(root, operands[j]) for j in fed]
         residual = Residual(node, root, path.steps_from(root), branches, self.walk_back(root))
@@ -245,9 +247,11 @@ class Streams:
         residual.parent = next((s for s in reversed(self.sums) if s.node.index in on_the_way), None)
         twin = next((s for s in self.sums if s.root is root and s.branches[0].end is branches[0].end), None)
         if twin:
-            twin.second_paths.append((TWICE, None))
+            for one in (twin, residual):
+                one.second_paths.append((TWICE, None))
         self.sums.append(residual)
         self.states |= 1 << node.index | 1 << root.index
+        return True
 
     def _operand_path(self, node: Node, operand: Node) -> Path:
         return Path([operand], [()]) if operand is node else self.walk_back(operand)
@@ -263,15 +267,13 @@ class Streams:
     def _touches_a_state(self, path: Path) -> bool:
         return any(self.states >> n.index & 1 for n in path.nodes) and path.nodes[0].data
 
-    def _note_shared_branch(self, node: Node, operands: list[Node]) -> None:
+    def _note_shared_branch(self, node: Node) -> None:
         """A branch's result that also goes to a sum of its own: a second stream beside the first."""
-        ends = {same(operand).index for operand in operands}
+        ends = {same(operand).index for operand in self.operands(node)}
         for residual in self.sums:
-            if any(same(branch.end).index in ends for branch in residual.branches):
-                if residual.node in node.inputs:
-                    continue
+            apart = not self.depends(node, residual.node) and not self.depends(residual.node, node)
+            if apart and any(same(branch.end).index in ends for branch in residual.branches):
                 residual.second_paths.append((RUNNING_SUM, None))
-                return
 
     def _branch(self, root: Node, end: Node) -> Branch:
         region = [

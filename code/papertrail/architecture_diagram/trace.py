@@ -3,6 +3,13 @@
 from dataclasses import dataclass, field
 
 WORDS = {"norm": "norm", "dropout": "drop", "scale": "scale", "gate": "gate"}
+PLACES = {
+    "lead": "on the main path before the branch",
+    "skip": "on the skip",
+    "before": "at the branch's entrance",
+    "after": "at the branch's end",
+    "trunk": "on the main path after the sum",
+}
 LETTERS = "fghk"  # names of parallel branches in a formula
 PLACEMENT_WORDS = {
     "post": "Post-LN: a norm on the main path after every sum",
@@ -119,6 +126,8 @@ class Stack:
         norm: "layernorm", "rmsnorm", "none", or "hybrid" for both.
         final_norm: whether a norm of its own follows the last block.
         evidence: for each answer, what was seen, in sentences.
+        norm_names: for each norm of the first block, and the one after the last: sub-layer, place ("lead",
+            "before", "skip", "after", "trunk", "final") and the name of the module that ran it.
         probe: "agrees", "contradicts", or "no prediction": the block run on inputs of two sizes.
     """
 
@@ -127,6 +136,7 @@ class Stack:
     final_norm: bool
     evidence: dict[str, list[str]] = field(default_factory=dict, compare=False)
     probe: str = field(default="no prediction", compare=False)
+    norm_names: tuple[tuple[str, str, str], ...] = field(default=(), compare=False)
 
     @property
     def num_blocks(self) -> int:

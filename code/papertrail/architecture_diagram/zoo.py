@@ -6,14 +6,24 @@ What has no class there is written out here after its paper.
     python -m papertrail.architecture_diagram.zoo    inspect them all and record the result
 """
 
+import json
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+import platform
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from papertrail.architecture_diagram.inspector import inspect_model
 from papertrail.architecture_diagram.sublayer import Sublayer
 from papertrail.architecture_diagram.transformer import FeedForward, MultiHeadAttention, Transformer
 
@@ -60,7 +70,6 @@ class Entry:
         name, year: what it is called, and when it appeared.
         build: gives the model and the keyword arguments to call it with.
         placement, norm, parallel, final_norm: what is expected of the inspector.
-        misleads: what a reader of attribute names would conclude wrongly, if anything.
     """
 
     name: str
@@ -70,7 +79,6 @@ class Entry:
     norm: str = "layernorm"
     parallel: bool = False
     final_norm: bool = True
-    misleads: str = ""
 
     @property
     def expected(self) -> dict[str, Any]:
@@ -176,24 +184,18 @@ def _original(preprocess: str, postprocess: str) -> Callable[[], tuple[nn.Module
     return build
 
 
-FIRST = "its second norm is called post_attention_layernorm, and stands before the feed-forward"
-SWIN = "its norms are called layernorm_before and layernorm_after, and both stand after"
-LAST = "each layer holds a final_layer_norm, which is not the stack's last norm"
-
 ZOO = (
     Entry("Transformer, as published", 2017, _original("none", "dan"), "post", final_norm=False),
     Entry("tensor2tensor base, v2 on", 2017, _original("n", "da"), "pre"),
-    Entry("GPT-1", 2018, hugging_face("OpenAIGPT", GPT_SIZES), "post", final_norm=False,
-          misleads="its first norm is called ln_1, as in GPT-2, and stands after the attention"),
+    Entry("GPT-1", 2018, hugging_face("OpenAIGPT", GPT_SIZES), "post", final_norm=False),
     Entry("BERT", 2018, hugging_face("Bert", BERT_SIZES), "post", final_norm=False),
     Entry("GPT-2", 2019, hugging_face("GPT2", GPT_SIZES), "pre"),
     Entry("CTRL", 2019, hugging_face("CTRL", GPT_SIZES, dff=INNER), "pre"),
     Entry("T5", 2019, hugging_face("T5", {
         "vocab_size": VOCAB, "d_model": WIDTH, "d_kv": WIDTH // HEADS, "d_ff": INNER, "num_layers": LAYERS,
-        "num_heads": HEADS}, model="T5EncoderModel"), "pre", "rmsnorm",
-        misleads="its norm is called layer norm, and subtracts no mean"),
-    Entry("BART", 2019, hugging_face("Bart", BART_SIZES, inputs="text pair"), "post", final_norm=False, misleads=LAST),
-    Entry("mBART", 2020, hugging_face("MBart", BART_SIZES, inputs="text pair"), "pre", misleads=LAST),
+        "num_heads": HEADS}, model="T5EncoderModel"), "pre", "rmsnorm"),
+    Entry("BART", 2019, hugging_face("Bart", BART_SIZES, inputs="text pair"), "post", final_norm=False),
+    Entry("mBART", 2020, hugging_face("MBart", BART_SIZES, inputs="text pair"), "pre"),
     Entry("RoBERTa-PreLayerNorm", 2019, hugging_face("RobertaPreLayerNorm", BERT_SIZES), "pre"),
     Entry("GPT-3 (as GPT-2)", 2020, hugging_face("GPT2", GPT_SIZES), "pre"),
     Entry("ViT", 2020, hugging_face("ViT", IMAGE_SIZES, inputs="image"), "pre"),
@@ -202,38 +204,165 @@ ZOO = (
     Entry("GPT-J", 2021, hugging_face("GPTJ", GPT_SIZES, rotary_dim=8), "pre", parallel=True),
     Entry("XGLM", 2021, hugging_face("XGLM", {
         "vocab_size": VOCAB, "d_model": WIDTH, "ffn_dim": INNER, "num_layers": LAYERS, "attention_heads": HEADS}),
-        "pre", misleads=LAST),
-    Entry("Swin v2", 2022, hugging_face("Swinv2", SWIN_SIZES, inputs="image"), "res-post", misleads=SWIN),
-    Entry("GPT-NeoX", 2022, hugging_face("GPTNeoX", BERT_SIZES), "pre", parallel=True, misleads=FIRST),
-    Entry("GPT-NeoX, not parallel", 2022, hugging_face("GPTNeoX", BERT_SIZES, use_parallel_residual=False), "pre",
-          misleads=FIRST),
+        "pre"),
+    Entry("Swin v2", 2022, hugging_face("Swinv2", SWIN_SIZES, inputs="image"), "res-post"),
+    Entry("GPT-NeoX", 2022, hugging_face("GPTNeoX", BERT_SIZES), "pre", parallel=True),
+    Entry("GPT-NeoX, not parallel", 2022, hugging_face("GPTNeoX", BERT_SIZES, use_parallel_residual=False), "pre"),
     Entry("PaLM", 2022, _written_out(lambda: NamedInput(_blocks(PaLMBlock))), "pre", parallel=True),
-    Entry("OPT-125M", 2022, hugging_face("OPT", OPT_SIZES), "pre", misleads=LAST),
+    Entry("OPT-125M", 2022, hugging_face("OPT", OPT_SIZES), "pre"),
     Entry("OPT-350M", 2022, hugging_face("OPT", OPT_SIZES, do_layer_norm_before=False, word_embed_proj_dim=16), "post",
-          final_norm=False, misleads="the same class and the same names as OPT-125M, which is Pre-LN"),
+          final_norm=False),
     Entry("BLOOM", 2022, hugging_face("Bloom", {
-        "vocab_size": VOCAB, "hidden_size": WIDTH, "n_layer": LAYERS, "n_head": HEADS}), "pre", misleads=FIRST),
+        "vocab_size": VOCAB, "hidden_size": WIDTH, "n_layer": LAYERS, "n_head": HEADS}), "pre"),
     Entry("BLOOM, residual after norm", 2022, hugging_face("Bloom", {
         "vocab_size": VOCAB, "hidden_size": WIDTH, "n_layer": LAYERS, "n_head": HEADS,
-        "apply_residual_connection_post_layernorm": True}), "hybrid",
-        misleads="the same class and the same names as BLOOM, which is Pre-LN"),
-    Entry("LLaMA", 2023, hugging_face("Llama", LLAMA_SIZES), "pre", "rmsnorm", misleads=FIRST),
+        "apply_residual_connection_post_layernorm": True}), "hybrid"),
+    Entry("LLaMA", 2023, hugging_face("Llama", LLAMA_SIZES), "pre", "rmsnorm"),
     Entry("Falcon-7B", 2023, hugging_face("Falcon", {
         "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS}), "pre",
         parallel=True),
     Entry("Phi", 2023, hugging_face("Phi", BERT_SIZES), "pre", parallel=True),
-    Entry("Gemma", 2024, hugging_face("Gemma", LLAMA_SIZES), "pre", "rmsnorm", misleads=FIRST),
-    Entry("OLMo", 2024, hugging_face("Olmo", BERT_SIZES), "pre", misleads=FIRST),
+    Entry("Gemma", 2024, hugging_face("Gemma", LLAMA_SIZES), "pre", "rmsnorm"),
+    Entry("OLMo", 2024, hugging_face("Olmo", BERT_SIZES), "pre"),
     Entry("Command R", 2024, hugging_face("Cohere", BERT_SIZES), "pre", parallel=True),
-    Entry("Chameleon-7B", 2024, hugging_face("Chameleon", CHAMELEON_SIZES), "pre", "rmsnorm", misleads=FIRST),
-    Entry("Chameleon-34B", 2024, hugging_face("Chameleon", CHAMELEON_SIZES, swin_norm=True), "res-post", "rmsnorm",
-          misleads="its norm called input_layernorm stands after the attention"),
-    Entry("Gemma 2", 2024, hugging_face("Gemma2", LLAMA_SIZES), "sandwich", "rmsnorm",
-          misleads="its post_attention_layernorm normalizes an output; Gemma's, of the same name, an input"),
-    Entry("OLMo 2", 2024, hugging_face("Olmo2", BERT_SIZES), "res-post", "rmsnorm",
-          misleads="its post_attention_layernorm normalizes an output; OLMo's, of the same name, an input"),
+    Entry("Chameleon-7B", 2024, hugging_face("Chameleon", CHAMELEON_SIZES), "pre", "rmsnorm"),
+    Entry("Chameleon-34B", 2024, hugging_face("Chameleon", CHAMELEON_SIZES, swin_norm=True), "res-post", "rmsnorm"),
+    Entry("Gemma 2", 2024, hugging_face("Gemma2", LLAMA_SIZES), "sandwich", "rmsnorm"),
+    Entry("OLMo 2", 2024, hugging_face("Olmo2", BERT_SIZES), "res-post", "rmsnorm"),
     Entry("Gemma 3", 2025, hugging_face("Gemma3Text", LLAMA_SIZES), "sandwich", "rmsnorm"),
     Entry("GLM-4 0414", 2025, hugging_face("Glm4", LLAMA_SIZES, pad_token_id=0), "sandwich", "rmsnorm"),
-    Entry("Qwen3", 2025, hugging_face("Qwen3", LLAMA_SIZES), "pre", "rmsnorm", misleads=FIRST),
+    Entry("Qwen3", 2025, hugging_face("Qwen3", LLAMA_SIZES), "pre", "rmsnorm"),
     Entry("OLMo 3", 2025, hugging_face("Olmo3", BERT_SIZES), "res-post", "rmsnorm"),
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the inspector found in one model of the zoo.
+
+    Attributes:
+        norms: for each norm of the first block: its name inside the block, the sub-layer, the place.
+    """
+
+    name: str
+    year: int
+    placement: str
+    norm: str
+    parallel: bool
+    final_norm: bool
+    num_blocks: int
+    probe: str
+    norms: tuple[tuple[str, str, str], ...]
+
+
+def measure_zoo(entries: Iterable[Entry] = ZOO) -> list[Found]:
+    """Build and inspect every model; needs `transformers` for the Hugging Face ones, and no network."""
+    found = []
+    for entry in entries:
+        model, inputs = entry.build()
+        report = inspect_model(model, **inputs)
+        norms = tuple(
+            (_attribute(name), kind, place)
+            for stack in report.stacks for kind, place, name in stack.norm_names if place != "final"
+        )  # fmt: skip
+        found.append(Found(
+            entry.name, entry.year, report.placement, report.norm, report.parallel, report.final_norm,
+            report.num_blocks, shared_probe([stack.probe for stack in report.stacks]), tuple(dict.fromkeys(norms)),
+        ))  # fmt: skip
+    return found
+
+
+def shared_probe(words: Sequence[str]) -> str:
+    """The second witness's word on all stacks: a contradiction is never outvoted."""
+    for word in ("contradicts", "no prediction"):
+        if word in words:
+            return word
+    return "agrees"
+
+
+def _attribute(name: str) -> str:
+    """What a norm is called by whoever reads the block: `encoder.layer.0.output.LayerNorm` is `output.LayerNorm`."""
+    return re.split(r"\.\d+\.", f".{name}")[-1].strip(".")
+
+
+@dataclass(frozen=True)
+class Misreading:
+    """A norm that stands elsewhere than its name stands in most other models."""
+
+    model: str
+    norm: str
+    expected: tuple[str, str]  # sub-layer and place
+    found: tuple[str, str]
+
+
+def read_by_names(zoo: Sequence[Found], least: int = 2) -> list[Misreading]:
+    """Guess the place of each norm from its name, by the majority of the other models that use it.
+
+    A reader of names can hardly do better: this one knows every other model of the zoo. A name that fewer than
+    `least` others use, or on which they are split evenly, is passed over.
+    """
+    wrong = []
+    for model in zoo:
+        for name in dict.fromkeys(norm for norm, _, _ in model.norms):
+            places = [(kind, place) for norm, kind, place in model.norms if norm == name]
+            votes = Counter(
+                (kind, place) for other in zoo if other.name != model.name
+                for norm, kind, place in other.norms if norm == name
+            )  # fmt: skip
+            top = [guess for guess, count in votes.items() if count == max(votes.values())]
+            if votes.total() >= least and len(top) == 1 and top[0] not in places:
+                wrong.append(Misreading(model.name, name, top[0], places[0]))
+    return wrong
+
+
+def results_file() -> Path:
+    """Where the recorded run lies."""
+    from papertrail.claims import book_folder
+
+    return book_folder() / "results" / "architecture_diagram" / "zoo.json"
+
+
+def load_zoo() -> list[Found]:
+    """The recorded run, for those who do not have `transformers`.
+
+    Raises:
+        FileNotFoundError: it was never recorded.
+    """
+    rows = json.loads(results_file().read_text(encoding="utf-8"))["models"]
+    return [Found(**row | {"norms": tuple(map(tuple, row["norms"]))}) for row in rows]
+
+
+def main() -> int:
+    """Inspect the whole zoo, compare with what is expected, and record it."""
+    import resource
+
+    from tqdm import tqdm
+
+    start = time.process_time()
+    found = measure_zoo(tqdm(ZOO, desc="models", disable=not sys.stderr.isatty()))
+    differing = [
+        f"{entry.name}: expected {entry.expected}, found {row}" for entry, row in zip(ZOO, found, strict=True)
+        if entry.expected != {key: getattr(row, key) for key in entry.expected}
+    ]  # fmt: skip
+    print("\n".join(differing) or f"{len(found)} models, all as expected")
+    record = {
+        "command": "python -m papertrail.architecture_diagram.zoo",
+        "date": date.today().isoformat(),
+        "machine": f"{platform.system()} {platform.machine()}, one thread",
+        "seed": 0,
+        "versions": {"python": platform.python_version()}
+        | {p: version(p) for p in ("torch", "transformers")},
+        "cpu_seconds": round(time.process_time() - start, 1),
+        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "models": [asdict(row) for row in found],
+    }
+    path = results_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+    return 1 if differing else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
