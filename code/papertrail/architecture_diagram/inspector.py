@@ -23,9 +23,9 @@ from papertrail.architecture_diagram.blocks import (
 )
 from papertrail.architecture_diagram.evidence import evidence_of, name_lines, names, norm_names, probe_block
 from papertrail.architecture_diagram.norms import Norm
-from papertrail.architecture_diagram.operations import OPAQUE, same
+from papertrail.architecture_diagram.operations import OPAQUE
 from papertrail.architecture_diagram.recording import Recording, record
-from papertrail.architecture_diagram.streams import RUNNING_SUM, Branch, Residual, Streams, main_streams
+from papertrail.architecture_diagram.streams import Branch, Residual, Streams, main_streams
 from papertrail.architecture_diagram.trace import BranchTrace, Report, Stack, Trace, shared
 
 
@@ -104,11 +104,6 @@ def _outermost(streams: Streams, sums: list[Residual]) -> list[Residual]:
             continue
         over_blocks = len(inner) > 1 and any(outer.root in s.trail.nodes or attends(s) for s in inner)
         dropped |= {id(outer)} if over_blocks else {id(s) for s in inner}
-        if over_blocks:
-            ends = {same(branch.end).index for branch in outer.branches}
-            for s in inner:
-                if any(same(branch.end).index in ends for branch in s.branches):
-                    s.second_paths.append((RUNNING_SUM, None))
     return [s for s in sums if id(s) not in dropped]
 
 

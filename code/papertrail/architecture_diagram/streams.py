@@ -109,7 +109,10 @@ class Streams:
             if self._is_sum(node) and not self._absorbed(node) and not self._judge(node):
                 rejected.append(node)
         for node in rejected:
-            self._note_shared_branch(node)
+            self._note_running_sum(node, self.operands(node))
+        for residual in self.sums:
+            if len(residual.branches) > 1:
+                self._note_running_sum(residual.node, [branch.end for branch in residual.branches])
 
     def _ancestry(self) -> None:
         """Bit sets: all values a value depends on, and those it depends on through a mixing operation."""
@@ -267,12 +270,12 @@ class Streams:
     def _touches_a_state(self, path: Path) -> bool:
         return any(self.states >> n.index & 1 for n in path.nodes) and path.nodes[0].data
 
-    def _note_shared_branch(self, node: Node) -> None:
-        """A branch's result that also goes to a sum of its own: a second stream beside the first."""
-        ends = {same(operand).index for operand in self.operands(node)}
+    def _note_running_sum(self, node: Node, operands: list[Node]) -> None:
+        """Branches whose results also go to a sum of their own: a second stream beside the first."""
+        ends = {same(operand).index for operand in operands}
         for residual in self.sums:
-            apart = not self.depends(node, residual.node) and not self.depends(residual.node, node)
-            if apart and any(same(branch.end).index in ends for branch in residual.branches):
+            shares = residual.node is not node and any(same(b.end).index in ends for b in residual.branches)
+            if shares and not self.depends(residual.node, node):
                 residual.second_paths.append((RUNNING_SUM, None))
 
     def _branch(self, root: Node, end: Node) -> Branch:
