@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from papertrail.architecture_diagram.drawings import draw_revision
+from papertrail.architecture_diagram.diagrams import draw_revision
 from papertrail.architecture_diagram.history import REVISIONS
-from papertrail.figures import to_svg
+from papertrail.figures import to_svg_file
 
 PICTURE = Path(__file__).resolve().parent.parent / "book" / "_assets" / "figure-1-and-the-code.svg"
 
@@ -12,7 +12,7 @@ PICTURE = Path(__file__).resolve().parent.parent / "book" / "_assets" / "figure-
 def picture() -> str:
     """The SVG's text; it stands alone, so it states a size."""
     moved = next(revision for revision in REVISIONS if "d5bdfcc8" in revision.commits)
-    return to_svg(*draw_revision(moved), prefix="readme").replace("<svg ", '<svg width="520" ', 1) + "\n"
+    return to_svg_file(*draw_revision(moved))
 
 
 if __name__ == "__main__":

@@ -224,6 +224,15 @@ def load_ledger(app: Sphinx) -> None:
     app.env.papertrail_evidence = claims.load_evidence()
 
 
+def _origin(root: Path) -> str:
+    """What git calls origin; "" without git, outside a clone, or without a remote."""
+    try:
+        command = ["git", "-C", str(root), "remote", "get-url", "origin"]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""
+
+
 def repository_address(root: Path) -> str | None:
     """The repository's https address: PAPERTRAIL_REPO, else git's remote; None where the theme has no buttons for it.
 
@@ -231,12 +240,7 @@ def repository_address(root: Path) -> str | None:
         ValueError: PAPERTRAIL_REPO is set and is no address of a repository.
     """
     given = os.environ.get("PAPERTRAIL_REPO")
-    remote = (
-        given
-        or subprocess.run(
-            ["git", "-C", str(root), "remote", "get-url", "origin"], capture_output=True, text=True
-        ).stdout.strip()
-    )
+    remote = given or _origin(root)
     match = re.fullmatch(r"(?:https://|git@|ssh://git@)([\w.-]+\.\w+)[:/]([\w./-]+?)(?:\.git)?/?", remote)
     if given and not match:
         raise ValueError(

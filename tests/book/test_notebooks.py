@@ -19,6 +19,15 @@ SPEC.loader.exec_module(POLICY)
 PICTURES = {"image/png", "image/jpeg", "image/svg+xml"}
 
 
+# A chapter has a package of its own name; the other notebooks are pages that run.
+CHAPTERS = [name for name in NOTEBOOKS if (BOOK.parent / "code" / "papertrail" / Path(name).stem).is_dir()]
+
+
+@pytest.fixture(params=CHAPTERS)
+def chapter(request, book):
+    return nbformat.read(book / request.param, as_version=4)
+
+
 @pytest.fixture(params=NOTEBOOKS)
 def path(request, book):
     return book / request.param
@@ -117,8 +126,8 @@ def departures_from_the_house_order(notebook):
     return []
 
 
-def test_a_chapter_is_told_in_the_house_order(notebook):
-    assert departures_from_the_house_order(notebook) == []
+def test_a_chapter_is_told_in_the_house_order(chapter):
+    assert departures_from_the_house_order(chapter) == []
 
 
 def without(notebook, unwanted):
@@ -158,13 +167,13 @@ def with_heading(notebook, old, new):
         (lambda n: with_heading(n, "by hand", "What happens by hand, and the exercises?"), "another order"),
     ],
 )
-def test_a_chapter_that_lacks_a_section_or_tells_it_too_early_is_noticed(notebook, damage, departure):
-    (found,) = departures_from_the_house_order(damage(notebook))
+def test_a_chapter_that_lacks_a_section_or_tells_it_too_early_is_noticed(chapter, damage, departure):
+    (found,) = departures_from_the_house_order(damage(chapter))
     assert departure in found
 
 
-def test_every_exercise_states_difficulty_minutes_points_and_the_mistake_it_catches(notebook):
-    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+def test_every_exercise_states_difficulty_minutes_points_and_the_mistake_it_catches(chapter):
+    text = "\n".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
     exercises = text.split("```{exercise}")[1:]
     assert len(exercises) >= 6
     for exercise in exercises:
@@ -191,18 +200,18 @@ def portable(notebook):
     return copy
 
 
-def test_only_drawings_are_blanked_out(notebook):
-    blank = portable(notebook)
+def test_only_drawings_are_blanked_out(chapter):
+    blank = portable(chapter)
     text = nbformat.writes(blank)
     assert "DRAWING" in text and "<svg" not in text
-    for before, after in zip(code_cells(notebook), code_cells(blank), strict=True):
+    for before, after in zip(code_cells(chapter), code_cells(blank), strict=True):
         assert [output.get("text") for output in before.outputs] == [
             output.get("text") for output in after.outputs
         ]
         assert [output.get("metadata") for output in before.outputs] == [
             o.get("metadata") for o in after.outputs
         ]
-    assert text.count("<table") == nbformat.writes(notebook).count("<table") > 0
+    assert text.count("<table") == nbformat.writes(chapter).count("<table") > 0
 
 
 def test_running_an_unchanged_notebook_again_leaves_no_difference(path, tmp_path, root):

@@ -98,6 +98,8 @@ def test_an_address_given_by_hand_must_be_one(monkeypatch):
 def test_without_a_remote_there_is_no_address(monkeypatch, tmp_path):
     monkeypatch.delenv("PAPERTRAIL_REPO", raising=False)
     assert repository_address(tmp_path) is None
+    monkeypatch.setenv("PATH", "")  # no git at all
+    assert repository_address(tmp_path) is None
 
 
 def test_an_unknown_notebook_is_refused(root):

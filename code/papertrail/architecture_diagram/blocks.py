@@ -5,8 +5,9 @@ from itertools import pairwise
 
 from papertrail.architecture_diagram.norms import Norm
 from papertrail.architecture_diagram.operations import COPIES, PARTS
+from papertrail.architecture_diagram.paths import Step
 from papertrail.architecture_diagram.recording import Node, Recording
-from papertrail.architecture_diagram.streams import Residual, Step, Streams
+from papertrail.architecture_diagram.streams import Residual, Streams
 
 Unit = list[Residual]  # the residual sums of one block
 Calls = tuple[int, ...]  # module calls around an operation, outermost first

@@ -6,9 +6,14 @@ import torch
 
 from papertrail.architecture_diagram.blocks import Unit, block_call, norms_in
 from papertrail.architecture_diagram.norms import Norm
+from papertrail.architecture_diagram.paths import Step
 from papertrail.architecture_diagram.recording import Node, Recording
-from papertrail.architecture_diagram.streams import Step, Streams
+from papertrail.architecture_diagram.streams import Streams
 from papertrail.architecture_diagram.trace import PLACES, Stack, shared
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + "s" * (number != 1)
 
 
 def shown(steps: Sequence[Step]) -> list[Step]:
@@ -102,7 +107,7 @@ def evidence_of(
         kinds[f"{norm.kind} ({norm.how})"] = kinds.get(f"{norm.kind} ({norm.how})", 0) + 1
     batch = sum("batch_norm" in node.op and node.output == 0 for node in streams.nodes)
     if batch:
-        found["norm"] = [f"{batch} batch norm(s), which are not counted: they look at other examples"]
+        found["norm"] = [f"{counted(batch, 'batch norm')}, not counted: batch norm looks at other examples"]
     found["norm"] = found.get("norm", []) + [f"{count} of {kind}" for kind, count in kinds.items()] or [
         "no norm on the stream's way"
     ]
@@ -116,9 +121,9 @@ def evidence_of(
         if norms_in(final) else "no norm of its own reads the last block's result"
     ]  # fmt: skip
     modules = {id(streams.recording.calls[c[-1]]) for u in stack if (c := block_call(u, stack))}
-    text = f"{sum(len(unit) for unit in stack)} residual sums in {result.num_blocks} block(s)"
+    text = f"{counted(sum(len(unit) for unit in stack), 'residual sum')} in {counted(result.num_blocks, 'block')}"
     if modules and len(modules) < result.num_blocks:
-        text += f", run by {len(modules)} module(s): blocks are shared"
+        text += f", run by {counted(len(modules), 'module')}: blocks are shared"
     found["num_blocks"] = [text]
     return found
 

@@ -21,11 +21,19 @@ from papertrail.architecture_diagram.blocks import (
     main_path,
     norms_in,
 )
-from papertrail.architecture_diagram.evidence import evidence_of, name_lines, names, norm_names, probe_block
+from papertrail.architecture_diagram.branches import Branch
+from papertrail.architecture_diagram.evidence import (
+    counted,
+    evidence_of,
+    name_lines,
+    names,
+    norm_names,
+    probe_block,
+)
 from papertrail.architecture_diagram.norms import Norm
 from papertrail.architecture_diagram.operations import OPAQUE
 from papertrail.architecture_diagram.recording import Recording, record
-from papertrail.architecture_diagram.streams import Branch, Residual, Streams, main_streams
+from papertrail.architecture_diagram.streams import Residual, Streams, main_streams
 from papertrail.architecture_diagram.trace import BranchTrace, Report, Stack, Trace, shared
 
 
@@ -78,9 +86,11 @@ def read_report(recording: Recording) -> Report:
     left_out = len(units) - sum(map(len, chief))
     notes = []
     if left_out:
-        notes.append(f"{left_out} group(s) of residual sums before, after or beside the blocks")
+        notes.append(f"{counted(left_out, 'group')} of residual sums before, after or beside the blocks")
     if others:
-        notes.append(f"{others} norm(s) inside branches, on embeddings or in a head: they decide nothing")
+        notes.append(
+            f"{counted(others, 'norm')} inside branches, on embeddings or in a head: no answer depends on them"
+        )
     return Report(tuple(stack for stack, _ in described), tuple(notes))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from papertrail.architecture_diagram.accounting import TABLE_3, count_parameters
 from papertrail.architecture_diagram.inspector import inspect_model
 from papertrail.architecture_diagram.sublayer import NAMES, Rule, Sublayer
-from papertrail.architecture_diagram.trace import Stack
+from papertrail.architecture_diagram.trace import Report, Stack
 from papertrail.architecture_diagram.transformer import (
     Decoder,
     Encoder,
@@ -20,6 +20,7 @@ from papertrail.architecture_diagram.transformer import (
     MultiHeadAttention,
     Transformer,
 )
+from papertrail.architecture_diagram.zoo import ZOO
 
 PUBLISHED = Rule("none", "dan")
 PRE_LN = Rule("n", "da")
@@ -197,6 +198,31 @@ class AnnotatedNorm:
 def _annotated_norm(x: Tensor, eps: float = 1e-6) -> Tensor:
     """Divide by (unbiased standard deviation + eps): two departures from nn.LayerNorm."""
     return (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + eps)
+
+
+def inspect_palm() -> Report:
+    """What the inspector finds in two of PaLM's blocks (Chowdhery et al. 2022, section 2)."""
+    model, inputs = next(entry for entry in ZOO if entry.name == "PaLM").build()
+    return inspect_model(model, **inputs)
+
+
+class AnnotatedSublayer(nn.Module):
+    """The Annotated Transformer's `SublayerConnection`: x + dropout(f(norm(x))), its norm written out."""
+
+    def __init__(self, f: nn.Module, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.f, self.dropout = f, nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.dropout(self.f(_annotated_norm(x)))
+
+
+def trace_annotated() -> Stack:
+    """What the inspector finds in two layers of the Annotated Transformer's sub-layers, in train mode."""
+    with seeded(0):
+        f = [MultiHeadAttention(8, 2), FeedForward(8, 16), MultiHeadAttention(8, 2), FeedForward(8, 16)]
+        layers = nn.Sequential(*map(AnnotatedSublayer, f)).train()
+        return inspect_model(layers, torch.randn(1, 3, 8)).stacks[0]
 
 
 def measure_annotated_norm(d: int = 512, seeds: int = 5, num_layers: int = 6) -> AnnotatedNorm:

@@ -7,12 +7,9 @@ attention. Sums that hand their result on as the next sum's R form a chain, and 
 
 from dataclasses import dataclass, field
 
-import torch
-
-from papertrail.architecture_diagram.norms import Norm, find_norms
+from papertrail.architecture_diagram.branches import Branch, read_branch
+from papertrail.architecture_diagram.norms import find_norms
 from papertrail.architecture_diagram.operations import (
-    ATTENTION,
-    BETWEEN_POSITIONS,
     COPIES,
     FUSED_SUMS,
     PARTS,
@@ -22,57 +19,13 @@ from papertrail.architecture_diagram.operations import (
     same,
     same_stack,
 )
+from papertrail.architecture_diagram.paths import Path, Step
 from papertrail.architecture_diagram.recording import Node, Recording
 
 EARLIER = "an earlier value of the stream is added as well"
 TWICE = "the same branch is also added to the stream a second time"
 RUNNING_SUM = "the branch's result also goes to a running sum beside the stream"
 MAX_WALK = 200
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing that happens to a value on its way: "norm", "dropout", "scale", "gate", "shift" or "part"."""
-
-    what: str
-    node: Node
-    norm: Norm | None = None
-
-
-@dataclass(eq=False)
-class Path:
-    """The values met going back from one value by copies, scaling and norms, and the steps between them.
-
-    `steps[i]` are the steps (in running order) from `nodes[i]` to the end of the path.
-    """
-
-    nodes: list[Node]
-    steps: list[tuple[Step, ...]]
-
-    def steps_from(self, node: Node) -> tuple[Step, ...]:
-        return self.steps[self.nodes.index(node)]
-
-
-@dataclass(eq=False)
-class Branch:
-    """One way from R to a residual sum.
-
-    Attributes:
-        end: the operand of the sum.
-        before: for every entrance from R, the steps up to the first operation that does some work.
-        after: the steps from the last such operation to the sum.
-        work: the mixing operations between them.
-        kind: "self-attention", "cross-attention" (it also reads something that does not depend on R),
-            "position mixing" (positions see one another in another way), or "feed-forward".
-        within: norms between its operations that every way through the branch passes.
-    """
-
-    end: Node
-    before: tuple[tuple[Step, ...], ...]
-    after: tuple[Step, ...]
-    work: list[Node]
-    kind: str
-    within: list[Norm]
 
 
 @dataclass(eq=False)
@@ -240,7 +193,7 @@ class Streams:
         if not choices:
             return False
         _, _, position, root, path, fed = max(choices, key=lambda choice: choice[:3])
-        branches = [self._branch(root, operands[j]) for j in fed]
+        branches = [read_branch(self, root, operands[j]) for j in fed]
         residual = Residual(node, root, path.steps_from(root), branches, self.walk_back(root))
         for j, _other in enumerate(operands):
             if j not in fed and j != -position and self._touches_a_state(paths[j]):
@@ -277,135 +230,6 @@ class Streams:
             shares = residual.node is not node and any(same(b.end).index in ends for b in residual.branches)
             if shares and not self.depends(residual.node, node):
                 residual.second_paths.append((RUNNING_SUM, None))
-
-    def _branch(self, root: Node, end: Node) -> Branch:
-        region = [
-            n for n in self.nodes[root.index + 1 : end.index + 1]
-            if (n is end or self.depends(end, n)) and self.depends(n, root)
-        ]  # fmt: skip
-        members = {n.index for n in region}
-        work = [n for n in region if is_mixing(n) and n.index not in self.inside]
-        after = []
-        node = end
-        while step := self._step_in_branch(node, members):
-            node, what = step
-            if what:
-                after.insert(0, what)
-        entrances = self._entrances(root, members, end)
-        known = {step.norm for steps in (*entrances, after) for step in steps if step.norm}
-        within = [
-            norm for norm in self.norms
-            if norm not in known and norm.result.index in members
-            and not self._reaches(root, end, members - norm.inside)
-        ]  # fmt: skip
-        return Branch(end, entrances, tuple(after), work, self._kind(work, root, end), within)
-
-    def _reaches(self, root: Node, end: Node, members: set[int] | frozenset[int]) -> bool:
-        """Whether some way leads from R to the end through these members alone."""
-        frontier, seen = [root], set()
-        while frontier:
-            for user in self.users[frontier.pop().index]:
-                if user is end and end.index in members:
-                    return True
-                if user.index in members and user.index not in seen:
-                    seen.add(user.index)
-                    frontier.append(user)
-        return False
-
-    def _step_in_branch(self, node: Node, members: set[int]) -> tuple[Node, Step | None] | None:
-        """As `step_back`, where the value that comes from R is the one that is carried."""
-        if node.index in self.norm_of or node.op not in ("mul", "div", "add", "sub", "where", "addcmul"):
-            step = self.step_back(node)
-            return step if step and step[0].index in members else None
-        inputs = node.inputs[1:] if node.op == "addcmul" else node.inputs
-        carried = [p for p in inputs if p.index in members]
-        if len({id(p) for p in carried}) != 1 or node.index in self.inside:
-            return None
-        noise = any(p.random for p in node.inputs)
-        what = "dropout" if noise else "scale" if node.op in ("mul", "div", "addcmul") else "shift"
-        return carried[0], Step(what, node)
-
-    def _entrances(self, root: Node, members: set[int], end: Node) -> tuple[tuple[Step, ...], ...]:
-        """The steps from R to each first operation of the branch that does some work."""
-        found: dict[tuple[str, ...], tuple[Step, ...]] = {}
-        frontier: list[tuple[Node, tuple[Step, ...]]] = [(root, ())]
-        seen = {(root.index, ())}
-        while frontier:
-            node, steps = frontier.pop()
-            for user in self.users[node.index]:
-                skips = user is end and end.op in FUSED_SUMS and node not in end.inputs[1:]
-                if user.index not in members or skips:
-                    continue
-                norm = self.inside.get(user.index)
-                if norm and norm.source is node and norm.result.index in members:
-                    following = norm.result, (*steps, Step("norm", norm.result, norm))
-                elif norm:
-                    continue
-                elif user.op in COPIES | PARTS | {"cat", "stack"}:
-                    noise = "dropout" in user.op
-                    following = user, (*steps, Step("dropout", user)) if noise else steps
-                elif user.op in ("mul", "div", "add", "sub", "where") and self._only(user, members, node):
-                    noise = any(p.random for p in user.inputs)
-                    following = user, (*steps, Step("dropout", user)) if noise else steps
-                else:
-                    found.setdefault(tuple(step.what for step in steps), steps)
-                    continue
-                key = (following[0].index, tuple(step.what for step in following[1]))
-                if key not in seen:
-                    seen.add(key)
-                    frontier.append(following)
-        return tuple(found.values())
-
-    def _only(self, user: Node, members: set[int], node: Node) -> bool:
-        return all(p is node or p.index not in members for p in user.inputs)
-
-    def _kind(self, work: list[Node], root: Node, end: Node) -> str:
-        """What a branch does: do positions see one another in it, by a product of two live values or otherwise?"""
-        product, other = self._product_of_two(work, root)
-        seen = self._positions_meet(root, end)
-        if seen is None:  # cannot be tried: judge by the operations alone
-            seen = product or any(
-                max(n.inputs[1].value.shape[2:], default=1) > 1
-                if "convolution" in n.op
-                else n.op in BETWEEN_POSITIONS
-                for n in work
-                if n.value.is_floating_point() or n.value.is_complex()
-            )
-        if other:
-            return "cross-attention"
-        return "feed-forward" if not seen else "self-attention" if product else "position mixing"
-
-    def _product_of_two(self, work: list[Node], root: Node) -> tuple[bool, bool]:
-        """Is there a product of two values that depend on the input, as in attention; and is one foreign to R?"""
-        for node in work:
-            if node.op in ATTENTION or node.op in ("bmm", "baddbmm", "mm"):
-                operands = node.inputs[:3] if node.op in ATTENTION else node.inputs[-2:]
-                from_root = [p is root or self.depends(p, root) for p in operands]
-                if all(p.data or live for p, live in zip(operands, from_root, strict=True)):
-                    return True, not all(from_root)
-        return False, False
-
-    def _positions_meet(self, root: Node, end: Node) -> bool | None:
-        """Change one position of R and see whether the branch changes at others; None if that cannot be seen."""
-        x = root.value
-        if x.dim() < 2 or x.shape[-2] < 2 or end.value.numel() != x.numel():
-            return None
-        touched = False
-        # A small change, so that a router goes on sending every position to the same experts.
-        step = (1e-3 if torch.finfo(x.dtype).bits >= 32 else 0.03) * x.float().std()
-        for position in (0, x.shape[-2] // 2):
-            moved = x.clone()
-            moved[..., position, :] += step.to(x.dtype) * moved[..., position, :].flip(-1).sign()
-            try:
-                before, after = (self.recording.replay(root, value, end) for value in (x, moved))
-                change = (before != after).float().reshape(x.shape)
-            except (RuntimeError, ValueError, IndexError, TypeError):
-                return None
-            elsewhere = change.sum() - change[..., position, :].sum()
-            if elsewhere > 0:
-                return True
-            touched = touched or bool(change.sum() > 0)
-        return False if touched else None
 
 
 def main_streams(sums: list[Residual]) -> list[Residual]:

@@ -1,10 +1,12 @@
 """Chapter 1 beside torch.nn: layers that must be equal, and norms that torch adds or leaves out."""
 
+import warnings
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from papertrail.architecture_diagram.inspector import inspect_model
 from papertrail.architecture_diagram.measurements import (
     PRE_LN,
     PUBLISHED,
@@ -13,6 +15,7 @@ from papertrail.architecture_diagram.measurements import (
     rms,
     seeded,
 )
+from papertrail.architecture_diagram.trace import Report
 from papertrail.architecture_diagram.transformer import (
     DecoderLayer,
     EncoderLayer,
@@ -117,6 +120,33 @@ def measure_torch_agreement(dtype: torch.dtype = torch.float64, seeds: int = 3) 
             forward, gradient = (max(values) for values in zip(*results, strict=True))
             rows.append(LayerAgreement("decoder" if decoder else "encoder", norm_first, forward, gradient))
     return TorchAgreement(rows, seeds)
+
+
+@dataclass(frozen=True)
+class TorchTrace:
+    """What the inspector finds in one of torch.nn's stacks."""
+
+    model: str
+    norm_first: bool
+    report: Report
+
+
+def trace_torch() -> list[TorchTrace]:
+    """Inspect nn.TransformerEncoder without `norm=` and nn.Transformer, under both orders."""
+    rows = []
+    with seeded(0):
+        x = torch.randn(1, 4, 8)
+        for first in (False, True):
+            layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, norm_first=first)
+            encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+            rows.append(TorchTrace("TransformerEncoder", first, inspect_model(encoder.eval(), x)))
+            with (
+                warnings.catch_warnings()
+            ):  # it tells that it will not use a fast path, which nobody asked for
+                warnings.simplefilter("ignore")
+                whole = nn.Transformer(8, 2, 2, 2, 16, batch_first=True, norm_first=first)
+            rows.append(TorchTrace("Transformer", first, inspect_model(whole.eval(), x, x)))
+    return rows
 
 
 @dataclass(frozen=True)

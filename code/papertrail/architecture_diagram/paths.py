@@ -1,0 +1,29 @@
+"""The way of a value back through copies, scaling and norms."""
+
+from dataclasses import dataclass
+
+from papertrail.architecture_diagram.norms import Norm
+from papertrail.architecture_diagram.recording import Node
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happens to a value on its way: "norm", "dropout", "scale", "gate", "shift" or "part"."""
+
+    what: str
+    node: Node
+    norm: Norm | None = None
+
+
+@dataclass(eq=False)
+class Path:
+    """The values met going back from one value by copies, scaling and norms, and the steps between them.
+
+    `steps[i]` are the steps (in running order) from `nodes[i]` to the end of the path.
+    """
+
+    nodes: list[Node]
+    steps: list[tuple[Step, ...]]
+
+    def steps_from(self, node: Node) -> tuple[Step, ...]:
+        return self.steps[self.nodes.index(node)]
