@@ -34,6 +34,7 @@ def run(notebook: NotebookNode, *, record_timing: bool = False) -> None:
     """
     NotebookClient(
         notebook, timeout=120, kernel_name="python3", record_timing=record_timing, store_widget_state=False,
+        coalesce_streams=True,  # how a long text is cut into pieces is chance
         config=ENCRYPTED, resources={"metadata": {"path": str(BOOK)}},
     ).execute()  # fmt: skip
 

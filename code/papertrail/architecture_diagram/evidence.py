@@ -172,9 +172,13 @@ def probe_block(
     )
     word = "agrees" if expected else "contradicts"
     return word, (
-        f"with an input {large / small:.0f} times as large, block 1 gives an output {whole:.3g} times and a "
-        f"residual part {rest:.3g} times as large, which {word}{' with' * expected} {placement!r}"
+        f"with an input {large / small:.0f} times as large, block 1 gives an output {_times(whole)} times and a "
+        f"residual part {_times(rest)} times as large, which {word}{' with' * expected} {placement!r}"
     )
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}"
 
 
 def _size(x: torch.Tensor) -> float:
