@@ -18,7 +18,6 @@ from papertrail.architecture_diagram.history import CODE_BASES
 from papertrail.architecture_diagram.measurements import OrderDifference, RmsByDepth
 from papertrail.architecture_diagram.schedule import SCHEDULES
 from papertrail.architecture_diagram.torch_conventions import TorchAgreement, TorchConventions
-from papertrail.architecture_diagram.trace import PLACES
 from papertrail.architecture_diagram.zoo import Found, Misreading
 from papertrail.figures import Drawing
 
@@ -262,16 +261,21 @@ def table_of_zoo(zoo: Sequence[Found]) -> Table:
 
 
 def table_of_misreadings(wrong: Sequence[Misreading]) -> Table:
-    """Where the names would have led: one row for each norm that stands elsewhere than its name does elsewhere."""
+    """Where the names would have led: a row for the norms of a model that stand alike elsewhere than their names do."""
     where = {
-        **PLACES,
         "before": "entrance",
         "after": "end",
         "trunk": "after the sum",
         "lead": "before the branch",
+        "skip": "skip",
     }
-    rows = [
-        (m.model, m.norm, f"{m.expected[0]}, {where[m.expected[1]]}", f"{m.found[0]}, {where[m.found[1]]}")
-        for m in wrong
-    ]
-    return ("model", "norm's name", "where most others have it", "where it is"), rows
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for m in wrong:
+        same_branch = m.expected[0] == m.found[0]
+        places = (
+            f"{kind}, {where[place]}".removeprefix(f"{kind}, " * same_branch)
+            for kind, place in (m.expected, m.found)
+        )
+        groups.setdefault((m.model, *places), []).append(m.norm)
+    rows = [(model, ", ".join(names), guess, truth) for (model, guess, truth), names in groups.items()]
+    return ("model", "names", "most others", "here"), rows
