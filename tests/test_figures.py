@@ -105,7 +105,7 @@ def test_ids_carry_the_prefix_and_every_reference_resolves():
 
 def test_the_same_figure_gives_the_same_bytes_in_another_process():
     code = (
-        "from papertrail.architecture_diagram.drawings import draw_rule, rule_frames\n"
+        "from papertrail.architecture_diagram.diagrams import draw_rule, rule_frames\n"
         "from papertrail.figures import moving_html\n"
         "import hashlib\n"
         "face = moving_html(draw_rule, rule_frames(), name='r', question='q')\n"
@@ -216,3 +216,32 @@ def test_importing_the_course_keeps_torch_to_one_passive_thread_unless_told_othe
 
     assert threads().stdout.split() == ["1", "PASSIVE"]
     assert threads(OMP_NUM_THREADS="2").stdout.split() == ["2", "PASSIVE"]
+
+
+def test_importing_the_figures_leaves_the_readers_own_settings_of_matplotlib_alone():
+    code = (
+        "import matplotlib\n"
+        "def settings(): return dict(dict.items(matplotlib.rcParams))  # asking rcParams itself would pick a backend\n"
+        "before = settings()\n"
+        "import papertrail.figures as look, papertrail.architecture_diagram.diagrams as diagrams\n"
+        "assert settings() == before, 'changed by importing'\n"
+        "fig, alt = diagrams.draw_rule(diagrams.PUBLISHED)\n"
+        "look.to_svg(fig, alt); look.to_svg_file(fig, alt); look.new_figure()\n"
+        "assert settings() == before, 'changed by drawing'\n"
+        "print(look.FONT_POINTS != before['font.size'])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout.split() == ["True"], run.stderr  # the course's own look differs, so a leak would show
+
+
+def test_a_file_stands_alone_with_a_size_a_name_and_no_variables_of_a_page():
+    fig, alt = draw(1)
+    file = figures.to_svg_file(fig, alt)
+    root = ElementTree.fromstring(file)
+    assert root.get("width") == "520" and root.get("viewBox") and file.endswith("</svg>\n")
+    assert root.get("role") == "img" and root.get("aria-label") == alt
+    assert "var(" not in file and figures.BLUE in file and "sans-serif" in file
+    assert "var(" in figures.to_svg(fig, alt)
+    assert ElementTree.fromstring(figures.to_svg_file(fig, alt, width=300)).get("width") == "300"
+    with pytest.raises(ValueError, match="alt: is empty"):
+        figures.to_svg_file(fig, " ")

@@ -8,12 +8,12 @@ from papertrail import claims
 from papertrail.architecture_diagram import (
     accounting,
     checks,
-    drawings,
     history,
     measurements,
     torch_conventions,
     transformer,
 )
+from papertrail.architecture_diagram.sublayer import Rule
 
 CHAPTER = [row for row in claims.load() if row.chapter == "architecture_diagram" and row.check]
 
@@ -33,11 +33,11 @@ def position(commit, default=True):
     return next(i for i, r in enumerate(history.REVISIONS) if commit in r.commits and r.is_default is default)
 
 
-def swapped_diagrams(monkeypatch):
-    """Draw every rule as if its norm had moved to the other side."""
-    other = {("none", "dan"): ("n", "da"), ("n", "da"): ("none", "dan")}
-    real = drawings.diagram_of
-    monkeypatch.setattr(checks, "diagram_of", lambda pre, post: real(*other.get((pre, post), (pre, post))))
+def swapped_traces(monkeypatch):
+    """Trace every rule as if its norm stood on the other side."""
+    other = {Rule("none", "dan"): Rule("n", "da"), Rule("n", "da"): Rule("none", "dan")}
+    real = measurements.trace_rule
+    monkeypatch.setattr(checks, "trace_rule", lambda rule: real(other.get(rule, rule)))
 
 
 def forgotten_relu(monkeypatch):
@@ -83,10 +83,10 @@ FAULTS = {
     "code-changed-in-2017": never_moved,
     "linked-commit-moved-default": revised(position("f5c9b17e"), preprocess="n", postprocess="da"),
     "figure-is-a-useful-summary": forgotten_relu,
-    "norm-between-residual-blocks": swapped_diagrams,
+    "norm-between-residual-blocks": swapped_traces,
     "figure-differs-from-updated-code": never_moved,
     "difference-is-slight": one_order_twice,
-    "drawn-variant-is-post-ln": swapped_diagrams,
+    "drawn-variant-is-post-ln": swapped_traces,
     "figure-is-wrong": revised(0, preprocess="n", postprocess="da"),
     "annotated-is-pre-ln": lambda monkeypatch: monkeypatch.setattr(
         measurements, "_annotated_norm", measurements._normalize

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from papertrail.architecture_diagram import compare, inspect_model
+from papertrail.architecture_diagram.comparison import RULES
 from papertrail.architecture_diagram.sublayer import Rule
 
 TYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "bool")
@@ -34,7 +35,7 @@ def read_input(text: str) -> tuple[str | None, Tensor]:
     """One `--input`: its keyword (or None) and random values. Integers are 0 and 1, which every vocabulary has.
 
     Raises:
-        Trouble: the text is not of the form, or the type is not allowed.
+        Trouble: the text is not of the form, the type is not allowed, or the values do not fit in memory.
     """
     match = re.fullmatch(r"(?:([A-Za-z_]\w*)=)?(\w+):(\d+(?:x\d+)*)", text)
     if not match:
@@ -47,11 +48,32 @@ def read_input(text: str) -> tuple[str | None, Tensor]:
         raise Trouble(f"--input: got a size of 0 in {text!r}; allowed are sizes from 1 up")
     generator = torch.Generator().manual_seed(0)
     dtype = getattr(torch, kind)
-    if kind == "bool":
-        return keyword, torch.ones(shape, dtype=dtype)
-    if kind.startswith("int"):
-        return keyword, torch.randint(0, 2, shape, generator=generator).to(dtype)
-    return keyword, torch.randn(shape, generator=generator).to(dtype)
+    try:
+        if kind == "bool":
+            return keyword, torch.ones(shape, dtype=dtype)
+        if kind.startswith("int"):
+            return keyword, torch.randint(0, 2, shape, generator=generator).to(dtype)
+        return keyword, torch.randn(shape, generator=generator).to(dtype)
+    except (RuntimeError, TypeError) as error:  # what torch raises for sizes too large for it
+        raise Trouble(f"--input: got {text!r}; allowed are sizes that fit in memory") from error
+
+
+def read_inputs(texts: list[str]) -> tuple[list[Tensor], dict[str, Tensor]]:
+    """All of `--input`: in order, and by keyword.
+
+    Raises:
+        Trouble: as `read_input`, or a keyword is given twice.
+    """
+    positional, named = [], {}
+    for text in texts:
+        keyword, value = read_input(text)
+        if keyword in named:
+            raise Trouble(f"--input: got {keyword!r} twice; allowed is one input for each name")
+        if keyword is None:
+            positional.append(value)
+        else:
+            named[keyword] = value
+    return positional, named
 
 
 def load_model(target: str) -> nn.Module:
@@ -67,7 +89,7 @@ def load_model(target: str) -> nn.Module:
         module = _import(module_name)
     except FileNotFoundError as error:
         raise Trouble(f"target: there is no file {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Trouble(
             f"target: importing {module_name} failed with {type(error).__name__}: {error}"
         ) from error
@@ -115,29 +137,47 @@ def read_rule(text: str) -> Rule | str:
     """A placement, or a rule of two strings such as n/da.
 
     Raises:
-        Trouble: the rule is not in the language.
+        Trouble: the word is no placement, the rule is not in the language, or adds nothing.
     """
-    if "/" not in text:
+    if text in RULES:
         return text
+    if "/" not in text:
+        raise Trouble(f"--declared: got {text!r}; allowed are {', '.join(RULES)}, or a rule such as n/da")
     try:
-        return Rule(*text.split("/", 1))
-    except (TypeError, ValueError) as error:
+        rule = Rule(*text.split("/", 1))
+    except ValueError as error:
         raise Trouble(f"--declared: {error}") from error
+    if "a" not in rule.postprocess:
+        raise Trouble(f"--declared: got {text!r}, which adds nothing; allowed is a rule with the letter a")
+    return rule
+
+
+def check_output(path: Path) -> None:
+    """Refuse what no figure can be written to, before a model is run for it.
+
+    Raises:
+        Trouble: the ending is neither .svg nor .png, the folder does not exist, or a folder stands there.
+    """
+    if path.suffix not in (".svg", ".png"):
+        raise Trouble(f"--output: got {path.name!r}; allowed are names that end in .svg or .png")
+    if not path.parent.is_dir():
+        raise Trouble(f"--output: there is no folder {path.parent}")
+    if path.is_dir():
+        raise Trouble(f"--output: {path} is a folder; allowed is a file")
 
 
 def save(figure: Any, alt: str, path: Path) -> None:
     """Write the figure beside its place first, so that a failure leaves nothing half written.
 
     Raises:
-        Trouble: the ending is neither .svg nor .png, or the folder does not exist.
+        Trouble: the file cannot be written.
     """
-    if path.suffix not in (".svg", ".png"):
-        raise Trouble(f"--output: got {path.name!r}; allowed are names that end in .svg or .png")
-    if not path.parent.is_dir():
-        raise Trouble(f"--output: there is no folder {path.parent}")
     from papertrail.figures import to_svg_file
 
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+    except OSError as error:
+        raise Trouble(f"--output: {path} cannot be written: {error.strerror}") from error
     os.close(handle)
     try:
         if path.suffix == ".svg":
@@ -146,6 +186,8 @@ def save(figure: Any, alt: str, path: Path) -> None:
             figure.savefig(temporary, dpi=200, metadata={"Description": alt})
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+    except OSError as error:
+        raise Trouble(f"--output: {path} cannot be written: {error.strerror}") from error
     finally:
         Path(temporary).unlink(missing_ok=True)
 
@@ -161,7 +203,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--input", action="append", default=[], metavar="[NAME=]TYPE:SHAPE",
                         help="one of the model's inputs, in order; random values of " + ", ".join(TYPES))  # fmt: skip
     parser.add_argument("--output", metavar="FILE", type=Path, help="draw the block into a .svg or .png file")
-    parser.add_argument("--stack", type=int, default=1, help="which stack to draw, from 1 (default 1)")
+    parser.add_argument("--stack", type=int, help="which stack to compare and draw, from 1 (default: all are "
+                        "compared; the first that differs is drawn, or the first)")  # fmt: skip
     parser.add_argument("--declared", metavar="RULE", help="compare with a placement (pre) or a rule (n/da)")
     parser.add_argument(
         "--train", action="store_true", help="in train mode, where dropouts show (default: eval)"
@@ -171,35 +214,32 @@ def arguments() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Inspect, print, draw. Returns 0, or 1 if the model is not as declared."""
-    declared = read_rule(options.declared) if options.declared else None
+    declared = None if options.declared is None else read_rule(options.declared)
+    if options.output:
+        check_output(options.output)
+    positional, named = read_inputs(options.input)
     model = load_model(options.target).train(options.train)
-    inputs = [read_input(text) for text in options.input]
-    positional = [value for keyword, value in inputs if keyword is None]
-    named = {keyword: value for keyword, value in inputs if keyword is not None}
     try:
         report = inspect_model(model, *positional, **named)
-    except ValueError as error:
-        raise Trouble(str(error)) from error
     except Exception as error:
+        if isinstance(error, ValueError) and str(error).startswith("model: "):  # the inspector's own
+            raise Trouble(str(error)) from error
         given = ", ".join(options.input) or "no --input"
         raise Trouble(
             f"the model, called with {given}, failed with {type(error).__name__}: {error}"
         ) from error
     print(report)
-    if not 1 <= options.stack <= len(report.stacks):
-        raise Trouble(f"--stack: got {options.stack}; this model has {len(report.stacks)}")
-    comparison = None
-    if declared is not None:
-        try:
-            comparison = compare(declared, report)
-        except ValueError as error:
-            raise Trouble(f"--declared: {error}") from error
+    if options.stack is not None and not 1 <= options.stack <= len(report.stacks):
+        raise Trouble(f"--stack: got {options.stack}; this model's stacks are 1 to {len(report.stacks)}")
+    chosen = report if options.stack is None else report.stacks[options.stack - 1]
+    comparison = None if declared is None else compare(declared, chosen)
+    if comparison:
         print("declared:" if comparison.agrees else "not as declared:")
         print("\n".join(f"  - {line}" for line in comparison.differences or ("the model is as declared",)))
     if options.output:
         from papertrail.architecture_diagram.diagrams import draw_block, draw_comparison
 
-        drawing = draw_comparison(comparison) if comparison else draw_block(report, options.stack - 1)
+        drawing = draw_comparison(comparison) if comparison else draw_block(report, (options.stack or 1) - 1)
         save(*drawing, options.output)
         print(f"wrote {options.output}")
     return 0 if comparison is None or comparison.agrees else 1

@@ -37,9 +37,10 @@ class Comparison:
 def compare(declared: Rule | str | Report | Stack, report: Report | Stack) -> Comparison:
     """Compare what is declared with what was traced, and say every difference in words.
 
-    A placement or a rule says nothing of scaling; a placement says nothing of dropout or of the norm after the
-    last block. What is not declared is not compared. A model traced in eval mode shows no dropout, and then
-    none is asked for. Of several stacks the first that differs is returned, or the first.
+    A placement or a rule says nothing of scaling, and that sub-layers come one after the other; a placement says
+    nothing of dropout or of the norm after the last block. What is not declared is not compared. A model traced in
+    eval mode shows no dropout, and then none is asked for. Of several stacks the first that differs is returned, or
+    the first.
 
     Args:
         declared: a `Rule`; a placement such as "pre"; or another model's report or stack.
@@ -47,32 +48,64 @@ def compare(declared: Rule | str | Report | Stack, report: Report | Stack) -> Co
 
     Raises:
         ValueError: `declared` is a word that is no placement, or a rule without a residual sum.
-        TypeError: `declared` is something else.
+        TypeError: `declared` or `report` is something else.
     """
+    if not isinstance(report, (Report, Stack)):
+        raise TypeError(f"report: got {report!r}; allowed are a Report or a Stack")
     stacks = report.stacks if isinstance(report, Report) else (report,)
     results = [_compare_stack(declared, stack, i) for i, stack in enumerate(stacks)]
-    return next((result for result in results if not result.agrees), results[0])
+    chosen = next((i for i, result in enumerate(results) if not result.agrees), 0)
+    differences = results[chosen].differences
+    if len(stacks) > 1:
+        differences = tuple(f"Stack {chosen + 1}: {difference}" for difference in differences)
+    if isinstance(declared, Report) and len(declared.stacks) != len(stacks):
+        differences = (f"Declared {len(declared.stacks)} stack(s), traced {len(stacks)}.", *differences)
+    return replace(results[chosen], differences=differences)
+
+
+def remarks(trace: Trace) -> tuple[str, ...]:
+    """What no box shows: other ways around the sum, and norms that only part of a branch passes."""
+    texts = list(trace.notes)
+    if any(branch.entrances_differ for branch in trace.branches):
+        texts.append("some of what the branch reads passes a norm first, and some does not")
+    shown = [step for place in _places(trace).values() for step in place]
+    if "norm" not in shown and any(branch.norm_within for branch in trace.branches):
+        texts.append("a norm lies inside the branch, between its operations")
+    return tuple(texts)
 
 
 def _compare_stack(declared: Rule | str | Report | Stack, traced: Stack, index: int) -> Comparison:
     if isinstance(declared, Report):
         declared = declared.stacks[min(index, len(declared.stacks) - 1)]
     if isinstance(declared, Stack):
-        return _judge(declared, traced, steps={"norm", "dropout", "scale", "gate"}, final=True)
-    dropouts = any("dropout" in steps for trace in traced.block for _, steps in _steps(trace))
-    if isinstance(declared, Rule):
-        return _judge(
-            _stack_of(declared, traced, dropouts),
-            traced,
-            {"norm", "dropout"} if dropouts else {"norm"},
-            final=True,
-        )
-    if not isinstance(declared, str):
-        raise TypeError(f"declared: got {declared!r}; allowed are a Rule, a placement, a Report or a Stack")
-    if declared not in RULES:
+        result = _judge(declared, traced, {"norm", "dropout", "scale", "gate"}, final=True)
+        kinds = [list(dict.fromkeys(stack.blocks)) for stack in (declared, traced)]
+        if max(map(len, kinds)) > 1 and kinds[0] != kinds[1]:
+            text = "Not all blocks are alike, and they do not differ as declared; the first is compared."
+            result = replace(result, differences=(*result.differences, text))
+        return result
+    if isinstance(declared, str) and declared not in RULES:
         raise ValueError(f"declared: got {declared!r}; allowed are {', '.join(RULES)}")
-    stack = replace(_stack_of(RULES[declared], traced, False), final_norm=traced.final_norm)
-    return _judge(stack, traced, {"norm"}, final=False)
+    if not isinstance(declared, (Rule, str)):
+        raise TypeError(f"declared: got {declared!r}; allowed are a Rule, a placement, a Report or a Stack")
+    word = isinstance(declared, str)
+    rule = RULES[declared] if word else declared
+    found = {
+        s for block in traced.blocks for trace in block for steps in _places(trace).values() for s in steps
+    }
+    steps = {"norm", "gate"} | (set() if word else found & {"dropout"})
+    # A kind of block is judged once, where it comes first; the first block is the one that is drawn.
+    kinds = {block: i for i, block in reversed(list(enumerate(traced.blocks, start=1)))}
+    results = {}
+    for block, i in sorted(kinds.items(), key=lambda item: item[1]):
+        stack = replace(traced, blocks=(block,) * traced.num_blocks)
+        results[i] = _judge(_stack_of(rule, stack, "dropout" in steps), stack, steps, final=not word)
+    first = results.pop(1)
+    differences = list(first.differences)
+    for i, result in results.items():
+        differences += [f"Block {i}: {text}" for text in result.differences if text not in first.differences]
+    declared_stack = replace(first.declared, final_norm=traced.final_norm) if word else first.declared
+    return replace(first, declared=declared_stack, traced=traced, differences=tuple(differences))
 
 
 def _stack_of(rule: Rule, traced: Stack, dropouts: bool) -> Stack:
@@ -94,65 +127,98 @@ def _stack_of(rule: Rule, traced: Stack, dropouts: bool) -> Stack:
     return Stack((block,) * traced.num_blocks, norm, rule.has_final_norm)
 
 
-def _steps(trace: Trace) -> list[tuple[str, tuple[str, ...]]]:
+def _places(trace: Trace) -> dict[str, tuple[str, ...]]:
     first = trace.branches[0]
-    return [
-        ("lead", trace.lead), ("before", first.before), ("after", first.after), ("skip", trace.skip),
-        ("trunk", trace.trunk),
-    ]  # fmt: skip
+    return {
+        "lead": trace.lead, "before": first.before, "after": first.after, "skip": trace.skip, "trunk": trace.trunk,
+    }  # fmt: skip
 
 
 def _judge(declared: Stack, traced: Stack, steps: set[str], final: bool) -> Comparison:
     differences: list[str] = []
     marks: tuple[set, set] = (set(), set())
-    ours, theirs = _one_by_one(declared), _one_by_one(traced)
-    if len(declared.block) != len(traced.block):
-        differences.append(_arrangement(declared, traced))
+    sizes = [[len(trace.branches) for trace in stack.block] for stack in (declared, traced)]
+    if sizes[0] != sizes[1]:
+        differences.append(_arrangement(*sizes))
         for side, stack in zip(marks, (declared, traced), strict=True):
             side.update((i, "parallel") for i, trace in enumerate(stack.block) if trace.parallel)
-    for (i, mine), (j, yours) in zip(ours, theirs, strict=False):
+    pairs, mine_alone, yours_alone = _pairs(declared, traced)
+    orders = [[pair[side][0] for pair in pairs] for side in (0, 1)]
+    if sizes[0] == sizes[1] and not mine_alone and orders[0] != orders[1]:
+        says = [", ".join(trace.branches[0].kind for _, trace in _one_by_one(s)) for s in (declared, traced)]
+        differences.append(f"Declared in the order {says[0]}; traced in the order {says[1]}.")
+    for side, alone, says in (
+        (0, mine_alone, "declared, not traced"),
+        (1, yours_alone, "traced, not declared"),
+    ):
+        differences += [f"{trace.branches[0].kind}: {says}." for _, trace in alone]
+        marks[side].update((i, "branch", trace.branches[0].kind) for i, trace in alone)
+    for (i, mine), (j, yours) in pairs:
+        kind = yours.branches[0].kind
+        both = [
+            {place: [s for s in found if s in steps] for place, found in _places(trace).items()}
+            for trace in (mine, yours)
+        ]
         for step in ("norm", "dropout", "scale", "gate"):
-            if step not in steps:
-                continue
-            places = [
-                Counter(p for p, found in _steps(trace) for s in found if s == step)
-                for trace in (mine, yours)
-            ]
+            places = [Counter({p: found.count(step) for p, found in one.items()}) for one in both]
             if places[0] == places[1]:
                 continue
-            differences.append(
-                f"{yours.branches[0].kind}: {step} declared {_where(places[0])}, traced {_where(places[1])}."
-            )
+            differences.append(f"{kind}: {step} declared {_where(places[0])}, traced {_where(places[1])}.")
             marks[0].update((i, place, step) for place in places[0] - places[1])
             marks[1].update((j, place, step) for place in places[1] - places[0])
-    notes = dict.fromkeys(note for _, trace in theirs for note in trace.notes)
-    known = {note for _, trace in ours for note in trace.notes}
-    differences += [f"Traced besides: {note}." for note in notes if note not in known]
+        for place, said in PLACES.items():
+            here, there = both[0][place], both[1][place]
+            if here != there and sorted(here) == sorted(there):
+                declares, traces = ", then ".join(here), ", then ".join(there)
+                differences.append(f"{kind}: {said}, {declares} declared; {traces} traced.")
+                marks[0].update((i, place, step) for step in here)
+                marks[1].update((j, place, step) for step in there)
+    for says, this, other in (("Traced", 1, 0), ("Declared", 0, 1)):
+        texts = [t for pair in pairs for t in remarks(pair[this][1]) if t not in remarks(pair[other][1])]
+        differences += [f"{says} besides: {text}." for text in dict.fromkeys(texts)]
     if final and declared.final_norm != traced.final_norm:
         says = ("none", "one") if traced.final_norm else ("one", "none")
         differences.append(f"After the last block: {says[0]} declared, {says[1]} traced.")
         marks[traced.final_norm].add(("final", "norm"))
-    if any(block != traced.block for block in traced.blocks):
-        differences.append("The traced blocks differ from one another; the first is compared.")
     return Comparison(declared, traced, tuple(differences), frozenset(marks[0]), frozenset(marks[1]))
 
 
-def _one_by_one(stack: Stack) -> list[tuple[int, Trace]]:
+Numbered = tuple[int, Trace]  # the index of a sum in its block, and the sum with one branch
+
+
+def _one_by_one(stack: Stack) -> list[Numbered]:
     """The block's branches in a row, each as a sum of its own, with the index of the sum it comes from."""
     return [
         (i, replace(trace, branches=(branch,))) for i, trace in enumerate(stack.block) for branch in trace.branches
     ]  # fmt: skip
 
 
-def _arrangement(declared: Stack, traced: Stack) -> str:
-    if any(trace.parallel for trace in traced.block):
+def _pairs(
+    declared: Stack, traced: Stack
+) -> tuple[list[tuple[Numbered, Numbered]], list[Numbered], list[Numbered]]:
+    """Each traced branch with the first declared one of its kind that is left; and those without a partner."""
+    left, pairs, alone = _one_by_one(declared), [], []
+    for yours in _one_by_one(traced):
+        kind = yours[1].branches[0].kind
+        mine = next((one for one in left if one[1].branches[0].kind == kind), None)
+        if mine is None:
+            alone.append(yours)
+            continue
+        left.remove(mine)
+        pairs.append((mine, yours))
+    return pairs, left, alone
+
+
+def _arrangement(declared: list[int], traced: list[int]) -> str:
+    """What to say of two blocks whose sums have these numbers of branches."""
+    if sum(declared) == sum(traced) and max(declared) == 1:
         return "Declared one after the other, traced side by side in one sum."
-    if any(trace.parallel for trace in declared.block):
+    if sum(declared) == sum(traced) and max(traced) == 1:
         return "Declared side by side in one sum, traced one after the other."
-    return f"Declared {len(declared.block)} sub-layers a block, traced {len(traced.block)}."
+    said, found = (f"{sum(sizes)} and {len(sizes)}" for sizes in (declared, traced))
+    return f"Sub-layers and sums a block: {said} declared, {found} traced."
 
 
 def _where(places: Counter) -> str:
-    if not places:
-        return "nowhere"
-    return " and ".join(PLACES[place] + (f" ({n} times)" if n > 1 else "") for place, n in places.items())
+    says = [PLACES[place] + (f" ({n} times)" if n > 1 else "") for place, n in places.items() if n]
+    return " and ".join(says) or "nowhere"

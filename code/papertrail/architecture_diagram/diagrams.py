@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch
 
 from papertrail import figures as look
-from papertrail.architecture_diagram.comparison import Comparison, compare
+from papertrail.architecture_diagram.comparison import Comparison, compare, remarks
 from papertrail.architecture_diagram.history import REVISIONS, Revision
 from papertrail.architecture_diagram.measurements import PUBLISHED, trace_rule
 from papertrail.architecture_diagram.sublayer import Rule
@@ -42,10 +42,17 @@ class Layout:
     box: float
 
 
-ONE_BRANCH = Layout(172.8, 30.0, (112.0,), 96.0)
-TWO_BRANCHES = Layout(215.0, 28.0, (92.0, 172.0), 72.0)
-NARROW = Layout(130.6, 26.0, (84.0,), 86.0)  # beside a column of two branches
+HALF = Layout(172.8, 30.0, (112.0,), 96.0)
 FULL = Layout(345.6, 60.0, (172.0, 282.0), 100.0)
+
+
+def _full(stack: Stack) -> Layout:
+    """A column of the figure's width, with room for the block's parallel branches."""
+    most = max(len(trace.branches) for trace in stack.block)
+    if most <= len(FULL.branches):
+        return FULL
+    pitch = 282.0 / most
+    return Layout(345.6, 32.0, tuple(60.0 + pitch * (i + 0.5) for i in range(most)), pitch - 10.0)
 
 
 class _Pen:
@@ -96,19 +103,17 @@ class _Pen:
         columns = [(*b.before, None, *b.after) for b in trace.branches]
         height = max(map(len, columns)) * STEP
         join = first + height - 4.0
-        for j, (branch, center) in enumerate(zip(trace.branches, centers, strict=False)):
+        for branch, center in zip(trace.branches, centers, strict=False):
             steps = (
                 [(s, "before") for s in branch.before] + [("f", "")] + [(s, "after") for s in branch.after]
             )
             for i, (step, place) in enumerate(steps):
                 label = branch.kind if step == "f" else _label(step)
                 marked = (index, place, step) in self.marks or (
-                    step == "f" and (index, "parallel") in self.marks
+                    step == "f" and {(index, "parallel"), (index, "branch", branch.kind)} & self.marks
                 )
                 self.box(center, first + i * STEP, self.layout.box, step, label, marked)
             self.line((self.spine, split), (center, split), (center, join), (self.spine + 7, join))
-            if j + 1 == len(centers):
-                break
         self.y = split + 4.0
         skip_start = self.y
         self.on_spine((index, "skip"), trace.skip)
@@ -130,7 +135,7 @@ class _Pen:
     def final_norm(self) -> None:
         self.line((self.spine, self.y), (self.spine, self.y + 16), color=look.INK)
         self.ax.text(
-            self.spine + 8, self.y + 7, "…after the last block", va="center_baseline", color=look.MUTED
+            self.spine + 7, self.y + 7, "…after the last block", va="center_baseline", color=look.MUTED
         )
         marked = ("final", "norm") in self.marks
         self.box(self.spine, self.y + 16 + BOX_HEIGHT / 2, TRUNK_WIDTH, "norm", "norm", marked)
@@ -144,10 +149,15 @@ def _label(step: str) -> str:
 
 
 def _draw_stack(
-    ax: Axes, stack: Stack, layout: Layout, left: float = 0.0, marks: frozenset = frozenset()
+    ax: Axes,
+    stack: Stack,
+    layout: Layout,
+    left: float = 0.0,
+    bottom: float = 8.0,
+    marks: frozenset = frozenset(),
 ) -> float:
     """Draw a stack's first block and its final norm; returns the height reached, in points."""
-    pen = _Pen(ax, layout, left, 8.0, marks)
+    pen = _Pen(ax, layout, left, bottom, marks)
     for i, trace in enumerate(stack.block):
         pen.sum(i, trace)
     if stack.final_norm:
@@ -197,7 +207,7 @@ def draw_block(report: Report | Stack, stack: int = 0) -> Drawing:
         raise IndexError(f"stack: got {stack}; allowed are 0 to {len(stacks) - 1}")
     chosen = stacks[stack]
     fig, ax = _blank()
-    reached = _draw_stack(ax, chosen, FULL)
+    reached = _draw_stack(ax, chosen, _full(chosen))
     where = f", stack {stack + 1} of {len(stacks)}" if len(stacks) > 1 else ""
     blocks = f"{chosen.num_blocks} block{'s' if chosen.num_blocks > 1 else ''}"
     lines = [
@@ -206,27 +216,38 @@ def draw_block(report: Report | Stack, stack: int = 0) -> Drawing:
     ]
     formulas = dict.fromkeys(f"x becomes {trace.formula}" for trace in chosen.block)
     lines += [(formula, look.INK, "normal") for formula in formulas]
-    lines += [(note, look.PURPLE, "bold") for note in dict.fromkeys(n for t in chosen.block for n in t.notes)]
+    besides = dict.fromkeys(text for trace in chosen.block for text in remarks(trace))
+    lines += [(text, look.PURPLE, "bold") for text in besides]
+    words = chosen.words
+    words += "".join(f". Besides, {text}" for text in besides if text not in words)
     if any(block != chosen.block for block in chosen.blocks):
         lines.append(("Drawn is the first block; others differ from it.", look.MUTED, "normal"))
+        words += ". This is the first block; others differ from it"
     _finish(fig, ax, reached, lines)
-    return fig, f"{PLACEMENT_WORDS[chosen.placement]}: {blocks}{where}. {chosen.words}."
+    return fig, f"{PLACEMENT_WORDS[chosen.placement]}: {blocks}{where}, norm: {chosen.norm}. {words}."
 
 
 def _draw_pair(ax: Axes, comparison: Comparison, titles: tuple[str, str]) -> float:
-    """Declared on the left, traced on the right, differences ringed; returns the height reached."""
-    pair = (comparison.declared, comparison.traced)
-    wide = [any(trace.parallel for trace in stack.block) for stack in pair]
-    left, right = (TWO_BRANCHES if w else NARROW if any(wide) else ONE_BRANCH for w in wide)
-    reached = 0.0
-    for stack, layout, start, marks in (
-        (pair[0], left, 0.0, comparison.declared_marks),
-        (pair[1], right, left.width, comparison.traced_marks),
-    ):
-        reached = max(reached, _draw_stack(ax, stack, layout, start, marks))
-    ax.plot([left.width] * 2, [8, reached + 22], color=look.GRID, linewidth=1.4)
-    for title, start in zip(titles, (0.0, left.width), strict=True):
-        ax.text(MARGIN + start, reached + 12, title, color=look.INK, weight="bold")
+    """Declared on the left, traced on the right, differences ringed; returns the height reached.
+
+    Parallel branches need the figure's width, and then declared stands above traced.
+    """
+    left, right = comparison.declared, comparison.traced
+    above = any(trace.parallel for stack in (left, right) for trace in stack.block)
+    if above:
+        middle = _draw_stack(ax, right, _full(right), marks=comparison.traced_marks) + 36
+        reached = _draw_stack(ax, left, _full(left), bottom=middle, marks=comparison.declared_marks)
+        ax.plot([MARGIN, look.WIDTH * 72 - MARGIN], [middle - 8] * 2, color=look.GRID, linewidth=1.4)
+        corners = ((0.0, reached + 12), (0.0, middle - 24))
+    else:
+        reached = max(
+            _draw_stack(ax, left, HALF, marks=comparison.declared_marks),
+            _draw_stack(ax, right, HALF, left=HALF.width, marks=comparison.traced_marks),
+        )
+        ax.plot([HALF.width] * 2, [8, reached + 22], color=look.GRID, linewidth=1.4)
+        corners = ((0.0, reached + 12), (HALF.width, reached + 12))
+    for title, (start, y) in zip(titles, corners, strict=True):
+        ax.text(MARGIN + start, y, title, color=look.INK, weight="bold")
     return reached + 22
 
 
@@ -255,9 +276,9 @@ def draw_revision(revision: Revision) -> Drawing:
     day = f"{revision.date.day} {revision.date:%B %Y}"
     verdict = "Same order as Figure 1." if comparison.agrees else "No longer the order of Figure 1."
     if not revision.is_default:
-        verdict = "On request, and not by default: another order."
+        verdict = f"On request, and not by default: {'the same' if comparison.agrees else 'another'} order."
     fig, ax = _blank()
-    _draw_pair(ax, comparison, ("Published, 2017", "The code that day"))
+    reached = _draw_pair(ax, comparison, ("Published, 2017", "The code that day"))
     lines = [
         (f"{day}: commit {revision.commits[-1]}{release}", look.INK, "bold"),
         (f"{revision.configuration}, rule {revision.rule} ({revision.rule.name})", look.INK, "normal"),
@@ -265,9 +286,10 @@ def draw_revision(revision: Revision) -> Drawing:
         (verdict, look.GREEN if comparison.agrees else look.ORANGE, "bold"),
         (revision.change, look.INK, "normal"),
     ]
-    _finish(fig, ax, 0.0, lines, least=452.0)  # one height for all dates, so that nothing jumps
+    _finish(fig, ax, reached, lines, least=452.0)  # one height for all dates, so that nothing jumps
     alt = (
-        f"{day}, {revision.configuration} at commit {revision.commits[-1]}, rule {revision.rule}. {verdict} "
+        f"{day}, {revision.configuration} at commit {revision.commits[-1]}{release}, rule {revision.rule} "
+        f"({revision.rule.name}). {verdict} "
         f"{revision.change} Published: {comparison.declared.words}. Code: {comparison.traced.words}."
     )
     return fig, alt
@@ -297,7 +319,7 @@ def draw_rule(rule: Rule) -> Drawing:
         (f"The main path {says}.", look.ORANGE if on_path else look.GREEN, "bold"),
     ]
     _finish(fig, ax, reached, lines)
-    return fig, f"Rule {rule}, {rule.name}: {formula}. {stack.words}."
+    return fig, f"Rule {rule}, {rule.name}: {formula}. The main path {says}. {stack.words}."
 
 
 def rule_frames() -> list[tuple[str, Rule]]:
