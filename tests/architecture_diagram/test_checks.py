@@ -12,6 +12,7 @@ from papertrail.architecture_diagram import (
     measurements,
     torch_conventions,
     transformer,
+    zoo,
 )
 from papertrail.architecture_diagram.sublayer import Rule
 
@@ -78,7 +79,42 @@ def another_vocabulary(monkeypatch):
     monkeypatch.setattr(accounting, "BIG", big)
 
 
+def every_name_honest(monkeypatch):
+    """Each norm is called by its place, so that a name is never misleading."""
+    honest = [
+        replace(model, norms=tuple((f"{kind} {place}", kind, place) for _, kind, place in model.norms))
+        for model in zoo.load_zoo()
+    ]
+    monkeypatch.setattr(checks, "load_zoo", lambda: honest)
+
+
+def inspected(function, **changes):
+    """A trace of torch's stacks whose reports are changed before the check sees them."""
+
+    def plant(monkeypatch):
+        real = getattr(torch_conventions, function)
+        rows = [replace(row, report=altered(row.report, **changes)) for row in real()]
+        monkeypatch.setattr(checks, function, lambda: rows)
+
+    return plant
+
+
+def altered(report, **changes):
+    return replace(report, stacks=tuple(replace(stack, **changes) for stack in report.stacks))
+
+
+def annotated_as_published(monkeypatch):
+    monkeypatch.setattr(checks, "trace_annotated", lambda: measurements.trace_rule(measurements.PUBLISHED))
+
+
+# A second fault for checks that hear two witnesses: the trace alone is wrong, and the numbers are right.
+TRACE_FAULTS = {
+    "annotated-is-pre-ln": annotated_as_published,
+    "torch-transformer-extra-norms": inspected("trace_torch", final_norm=False),
+    "torch-pre-ln-unnormalized": inspected("trace_torch", final_norm=True),
+}
 FAULTS = {
+    "norm-names-tell-the-place": every_name_honest,
     "first-code-agreed": revised(0, preprocess="n", postprocess="da"),
     "code-changed-in-2017": never_moved,
     "linked-commit-moved-default": revised(position("f5c9b17e"), preprocess="n", postprocess="da"),
@@ -108,4 +144,10 @@ def test_every_check_has_a_planted_fault():
 @pytest.mark.parametrize("row", CHAPTER, ids=lambda row: row.id)
 def test_a_planted_fault_flips_the_check(row, monkeypatch):
     FAULTS[row.id](monkeypatch)
+    assert claims.check_function(row)().verdict != row.verdict
+
+
+@pytest.mark.parametrize("row", [row for row in CHAPTER if row.id in TRACE_FAULTS], ids=lambda row: row.id)
+def test_a_fault_in_the_trace_alone_flips_the_check(row, monkeypatch):
+    TRACE_FAULTS[row.id](monkeypatch)
     assert claims.check_function(row)().verdict != row.verdict

@@ -205,7 +205,7 @@ def test_another_number_or_another_order_of_sub_layers_is_said():
     ("name", "placement", "besides"),
     [
         ("B2T", "post", "an earlier value of the stream is added as well"),
-        ("ResiDual", "post", "the same branch is also added to the stream a second time"),
+        ("ResiDual", "post", "the branch's result also goes to a running sum beside the stream"),
         ("half the entrances", "pre", "some of what the branch reads passes a norm first, and some does not"),
     ],
 )

@@ -23,7 +23,6 @@ from papertrail.architecture_diagram.paths import Path, Step
 from papertrail.architecture_diagram.recording import Node, Recording
 
 EARLIER = "an earlier value of the stream is added as well"
-TWICE = "the same branch is also added to the stream a second time"
 RUNNING_SUM = "the branch's result also goes to a running sum beside the stream"
 MAX_WALK = 200
 
@@ -204,7 +203,7 @@ class Streams:
         twin = next((s for s in self.sums if s.root is root and s.branches[0].end is branches[0].end), None)
         if twin:
             for one in (twin, residual):
-                one.second_paths.append((TWICE, None))
+                one.second_paths.append((RUNNING_SUM, None))
         self.sums.append(residual)
         self.states |= 1 << node.index | 1 << root.index
         return True
