@@ -140,6 +140,9 @@ def show(fig: Figure, alt: str) -> None:
     """Display a figure with its alternative text (the only place where that text is written).
 
     The site takes the HTML face; JupyterLab, GitHub and printing take the SVG.
+
+    Raises:
+        ValueError: `alt` is empty.
     """
     from IPython.display import display
 
@@ -172,7 +175,7 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     cells = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)
     body = "".join(f"<tr>{''.join(f'<td>{html.escape(c)}</td>' for c in row)}</tr>\n" for row in rows)
     table = f'<table class="table pt-table"><thead><tr>{cells}</tr></thead>\n<tbody>{body}</tbody></table>'
-    name = f"Table by {html.escape(header[0])}"
+    name = html.escape(f"Table: {', '.join(header)}")
     face = f'<div class="pt-scroll" tabindex="0" role="region" aria-label="{name}">{table}</div>'
     display({"text/html": face, "text/plain": plain}, raw=True)
 
@@ -206,7 +209,7 @@ def moving_figure(
     labels = [label for label, _ in frames]
     picture = ipywidgets.HTML()
     slider = ipywidgets.SelectionSlider(
-        options=labels, description="", layout={"width": "90%"}, continuous_update=False
+        options=labels, description="Frame", layout={"width": "90%"}, continuous_update=False
     )
 
     def move(change: dict[str, Any]) -> None:
@@ -229,7 +232,11 @@ def moving_figure(
 def moving_html(
     draw: Callable[[Any], Drawing], frames: Sequence[tuple[str, Any]], *, name: str, question: str
 ) -> str:
-    """The kernel-free face of `moving_figure`: a fieldset of radio buttons followed by one figure for each."""
+    """The kernel-free face of `moving_figure`: a fieldset of radio buttons followed by one figure for each.
+
+    Raises:
+        ValueError: as `moving_figure`.
+    """
     for frame in frames:
         if not (isinstance(frame, tuple) and len(frame) == 2 and isinstance(frame[0], str)):
             raise ValueError(f"frames: got {frame!r}; each must be a pair of a label and a setting")

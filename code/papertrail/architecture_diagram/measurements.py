@@ -161,6 +161,9 @@ def measure_rms_by_depth(depth: int = 48, d_model: int = 256, seeds: int = 5) ->
     attention is the mean over positions, no output projection, d_ff = d_model, Xavier Gaussian matrices, zero
     biases. The lemma bounds an expectation, E ||x_l||^2 / d: from 1 + l / 2, where attention adds nothing, to
     1 + 3 l / 2, where it adds 1 a layer.
+
+    Raises:
+        ValueError: a number is below 1.
     """
     at_least_one(depth=depth, d_model=d_model, seeds=seeds)
     post_ln, pre_ln, final = [], [], []
@@ -230,6 +233,9 @@ def measure_annotated_norm(d: int = 512, seeds: int = 5, num_layers: int = 6) ->
 
     The norm is compared in float64 on Gaussian vectors. The sub-layer x + f(norm(x)) is compared with
     LayerNorm(x + f(x)) on the same Xavier weights: once, and through the layers of an encoder.
+
+    Raises:
+        ValueError: a number is below 1.
     """
     at_least_one(d=d, seeds=seeds, num_layers=num_layers)
     ratio, errors, one, whole = math.sqrt((d - 1) / d), [], [], []

@@ -111,6 +111,9 @@ def measure_torch_agreement(dtype: torch.dtype = torch.float64, seeds: int = 3) 
 
     A gradient is compared tensor by tensor, in torch's packing: alone, the gradient of a key bias is zero but
     for round-off, since a softmax ignores a shift.
+
+    Raises:
+        ValueError: a number is below 1.
     """
     at_least_one(seeds=seeds)
     rows = []
@@ -182,6 +185,9 @@ def measure_torch_conventions(
     one, also to a Post-LN stack: at initialization a norm of a normalized value, which changes nothing, and
     something else once the gains and biases have moved. Training is imitated by adding Gaussian noise of a
     given spread to them.
+
+    Raises:
+        ValueError: a number is below 1.
     """
     at_least_one(seeds=seeds, depths=min(depths))
     d_model = 64
