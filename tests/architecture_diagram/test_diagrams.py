@@ -73,7 +73,7 @@ def shown(drawing):
 
 def frames(fig, dashed=False):
     patches = [p for p in fig.axes[0].patches if isinstance(p, FancyBboxPatch)]
-    return [p for p in patches if (p.get_linestyle() != "solid") is dashed]
+    return [p for p in patches if (p.get_linestyle() not in ("solid", "-")) is dashed]
 
 
 def boxes(drawing):
