@@ -6,7 +6,7 @@ from itertools import pairwise
 from papertrail.architecture_diagram.norms import Norm
 from papertrail.architecture_diagram.operations import COPIES, PARTS
 from papertrail.architecture_diagram.paths import Step
-from papertrail.architecture_diagram.recording import Node, Recording
+from papertrail.architecture_diagram.recording import Node
 from papertrail.architecture_diagram.streams import Residual, Streams
 
 Unit = list[Residual]  # the residual sums of one block
@@ -33,9 +33,17 @@ def _place(residual: Residual) -> Calls:
     return _common([node.calls for branch in residual.branches for node in branch.work])
 
 
-def group_into_blocks(sums: list[Residual], recording: Recording) -> list[Unit]:
-    """Group the sums into blocks by the modules that ran them and by what repeats."""
-    return _group([(_place(s), s) for s in sums], 0)
+def group_into_blocks(sums: list[Residual]) -> list[Unit]:
+    """Group the sums of every stream into blocks, by the modules that ran them and by what repeats."""
+    chains: list[list[Residual]] = []
+    for residual in sums:
+        chain = next((chain for chain in chains if residual.parent in chain), None)
+        if chain is None:
+            chains.append([residual])
+        else:
+            chain.append(residual)
+    units = [unit for chain in chains for unit in _group([(_place(s), s) for s in chain], 0)]
+    return sorted(units, key=lambda unit: unit[0].node.index)
 
 
 def _group(placed: list[tuple[Calls, Residual]], depth: int) -> list[Unit]:
@@ -100,11 +108,11 @@ def _follows(unit: Unit, last: Unit, streams: Streams) -> bool:
 # The main path: which norms lie on it, and whose they are
 
 
-def block_call(unit: Unit, units: list[Unit]) -> Calls | None:
+def block_call(unit: Unit, stack: list[Unit]) -> Calls | None:
     """The module call that is this block; None where no module of its own runs it."""
     own = [_place(s) for s in unit]
     call = _common(own + [s.node.calls for s in unit])
-    others = [_place(s) for other in units if other is not unit for s in other]
+    others = [_place(s) for other in stack if other is not unit for s in other]
     if any(place[: len(call)] == call for place in others):
         call = _common(own)
         longest = max((_shared_length(place, call) for place in others), default=0)
@@ -138,7 +146,8 @@ def _onward(residual: Residual, streams: Streams) -> list[Step]:
                 steps.append(Step("dropout", user))
             if (
                 noise
-                or user.op in COPIES | PARTS | {"cat"}
+                or user.op in COPIES | PARTS | {"cat", "neg"}
+                or (user.op == "where" and node in user.inputs[1:])
                 or (user.op in ("mul", "div") and _by_constant(user))
             ):
                 frontier.append(user)
@@ -157,9 +166,9 @@ def _within(step: Step, call: Calls | None) -> bool:
     return call is not None and step.node.calls[: len(call)] == call
 
 
-def main_path(stack: list[Unit], units: list[Unit], streams: Streams) -> tuple[list[list[dict]], list[Step]]:
+def main_path(stack: list[Unit], streams: Streams) -> tuple[list[list[dict]], list[Step]]:
     """For every sum of every block the steps on the main path before and after it; and what follows the stack."""
-    calls = [block_call(unit, units) for unit in stack]
+    calls = [block_call(unit, stack) for unit in stack]
     rows = [[{"lead": [], "trunk": []} for _ in unit] for unit in stack]
     everything = [s for unit in stack for s in unit]
     outside_ends: list[list[Step]] = []

@@ -43,8 +43,32 @@ class Branch:
     within: list[Norm]
 
 
-def read_branch(streams: "Streams", root: Node, end: Node) -> Branch:
-    """What lies between R and one operand of a residual sum."""
+def read_branches(streams: "Streams", root: Node, end: Node) -> list[Branch]:
+    """What lies between R and one operand of a residual sum: a branch, or two that were added beforehand.
+
+    Two are told apart only if one is attention and the other is not, and neither reads the other: then the block
+    is parallel, whatever is done to their sum. Parts of one function, such as experts, stay together.
+    """
+    whole, start = read_branch(streams, root, end)
+    if start.op not in ("add", "sub") or len(start.inputs) != 2 or start.index in streams.inside:
+        return [whole]
+    one, two = start.inputs
+    if not (streams.depends(one, root) and streams.depends(two, root)):
+        return [whole]
+    if one is two or streams.depends(one, two) or streams.depends(two, one):
+        return [whole]
+    parts = [read_branch(streams, root, operand)[0] for operand in (one, two)]
+    if not all(part.work for part in parts) or (parts[0].kind == "feed-forward") == (
+        parts[1].kind == "feed-forward"
+    ):
+        return [whole]
+    for part in parts:
+        part.end, part.after = end, part.after + whole.after
+    return parts
+
+
+def read_branch(streams: "Streams", root: Node, end: Node) -> tuple[Branch, Node]:
+    """One branch, and the last value of its own work."""
     region = [
         n for n in streams.nodes[root.index + 1 : end.index + 1]
         if (n is end or streams.depends(end, n)) and streams.depends(n, root)
@@ -64,7 +88,7 @@ def read_branch(streams: "Streams", root: Node, end: Node) -> Branch:
         if norm not in known and norm.result.index in members
         and not _reaches(streams, root, end, members - norm.inside)
     ]  # fmt: skip
-    return Branch(end, entrances, tuple(after), work, _kind(streams, work, root, end), within)
+    return Branch(end, entrances, tuple(after), work, _kind(streams, work, root, end), within), node
 
 
 def _reaches(streams: "Streams", root: Node, end: Node, members: set[int] | frozenset[int]) -> bool:
@@ -133,18 +157,18 @@ def _only(streams: "Streams", user: Node, members: set[int], node: Node) -> bool
 def _kind(streams: "Streams", work: list[Node], root: Node, end: Node) -> str:
     """What a branch does: do positions see one another in it, by a product of two live values or otherwise?"""
     product, other = _product_of_two(streams, work, root)
+    looks_so = product or any(
+        max(n.inputs[1].value.shape[2:], default=1) > 1 if "convolution" in n.op else n.op in BETWEEN_POSITIONS
+        for n in work if n.value.is_floating_point() or n.value.is_complex()
+    )  # fmt: skip
     seen = _positions_meet(streams, root, end)
-    if seen is None:  # cannot be tried: judge by the operations alone
-        seen = product or any(
-            max(n.inputs[1].value.shape[2:], default=1) > 1
-            if "convolution" in n.op
-            else n.op in BETWEEN_POSITIONS
-            for n in work
-            if n.value.is_floating_point() or n.value.is_complex()
-        )
+    coarse = (
+        torch.finfo(root.value.dtype).bits < 32
+    )  # rounding may swallow what a small change does elsewhere
+    mixes = looks_so if seen is None else seen or (coarse and looks_so)
     if other:
         return "cross-attention"
-    return "feed-forward" if not seen else "self-attention" if product else "position mixing"
+    return "feed-forward" if not mixes else "self-attention" if product else "position mixing"
 
 
 def _product_of_two(streams: "Streams", work: list[Node], root: Node) -> tuple[bool, bool]:
@@ -159,23 +183,27 @@ def _product_of_two(streams: "Streams", work: list[Node], root: Node) -> tuple[b
 
 
 def _positions_meet(streams: "Streams", root: Node, end: Node) -> bool | None:
-    """Change one position of R and see whether the branch changes at others; None if that cannot be seen."""
+    """Change one position of R and see whether the branch changes at others; None if that cannot be seen.
+
+    Positions are on the last axis but one. With three axes they may be on the first, as in (T, B, D).
+    """
     x = root.value
     if x.dim() < 2 or x.shape[-2] < 2 or end.value.numel() != x.numel():
         return None
     touched = False
     # A small change, so that a router goes on sending every position to the same experts.
-    step = (1e-3 if torch.finfo(x.dtype).bits >= 32 else 0.03) * x.float().std()
-    for position in (0, x.shape[-2] // 2):
+    step = ((1e-3 if torch.finfo(x.dtype).bits >= 32 else 0.03) * x.float().std()).to(x.dtype)
+    axes = [x.dim() - 2] + [0] * (x.dim() == 3 and x.shape[0] > 1)
+    for axis, position in [(a, i) for a in axes for i in (0, x.shape[a] // 2)]:
         moved = x.clone()
-        moved[..., position, :] += step.to(x.dtype) * moved[..., position, :].flip(-1).sign()
+        part = moved.select(axis, position)
+        part += step * part.flip(-1).sign()
         try:
             before, after = (streams.recording.replay(root, value, end) for value in (x, moved))
             change = (before != after).float().reshape(x.shape)
         except (RuntimeError, ValueError, IndexError, TypeError):
             return None
-        elsewhere = change.sum() - change[..., position, :].sum()
-        if elsewhere > 0:
+        if change.sum() > change.select(axis, position).sum():
             return True
         touched = touched or bool(change.sum() > 0)
     return False if touched else None

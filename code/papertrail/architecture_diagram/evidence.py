@@ -143,14 +143,14 @@ def probe_block(
     start = norms_in(row[0]["lead"])[0].source if norms_in(row[0]["lead"]) else unit[0].root
     ends = norms_in(row[-1]["trunk"])
     end = ends[-1].result if ends else unit[-1].node
-    scaled = any("scale" in trace.skip for trace in traces)
+    scaled = any("scale" in trace.skip + trace.lead + trace.trunk for trace in traces)
     placement = shared([trace.placement for trace in traces])
     if placement == "hybrid" or (scaled and placement != "post"):
         return "no prediction", "for a block of this form nothing is predicted"
     half = torch.finfo(start.value.dtype).bits < 32
     small, large = (8.0, 64.0) if half else (100.0, 10_000.0)
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(start.value.shape, generator=generator).to(start.value.device)
+    x = torch.randn(start.value.shape, generator=generator, device="cpu").to(start.value.device)
     try:
         outs = [
             streams.recording.replay(start, (c * x).to(start.value.dtype), end).float()
@@ -159,8 +159,11 @@ def probe_block(
     except (RuntimeError, ValueError, IndexError, TypeError):
         return "no prediction", "the block cannot be run again apart from the model"
     whole = _size(outs[1]) / _size(outs[0])
-    if outs[0].numel() != x.numel():
-        return "no prediction", "the block's output has another size than its input"
+    flat = outs[0].dim() != x.dim() and outs[0].numel() == x.numel()  # the same positions in a row
+    if outs[0].shape != x.shape and not flat:
+        return "no prediction", "the block's output has another shape than its input"
+    if not all(torch.isfinite(out).all() for out in outs):
+        return "no prediction", "the block's output is not finite"
     rests = [out.reshape(x.shape) - c * x for out, c in zip(outs, (small, large), strict=True)]
     if _size(rests[0]) < 1e-6 * small:
         return "no prediction", "the branches add next to nothing to the stream with the present weights"

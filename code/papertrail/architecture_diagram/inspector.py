@@ -72,15 +72,11 @@ def read_report(recording: Recording) -> Report:
                 f"model: the fused operation {hidden[0]} hides the block; allowed is the same model in train mode, "
                 "or not scripted"
             )
-        raise ValueError(
-            f"model: no residual block found in {len(recording.nodes)} recorded values. Looked for a sum whose "
-            "one side is an earlier value (copied, scaled or normalized at most) and whose other side was "
-            "computed from that value by a matrix product, a convolution or attention"
-        )
-    units = group_into_blocks(sums, recording)
+        raise ValueError(_nothing_found(recording))
+    units = group_into_blocks(sums)
     stacks = [_trimmed(stack) for stack in chain_into_stacks(units, streams)]
     chief = [stack for stack in stacks if any(attends(s) for unit in stack for s in unit)] or stacks
-    described = [_describe(stack, units, streams) for stack in chief]
+    described = [_describe(stack, streams) for stack in chief]
     used = {id(norm) for _, norms in described for norm in norms}
     others = sum(id(norm) not in used for norm in streams.norms)
     left_out = len(units) - sum(map(len, chief))
@@ -92,6 +88,21 @@ def read_report(recording: Recording) -> Report:
             f"{counted(others, 'norm')} inside branches, on embeddings or in a head: no answer depends on them"
         )
     return Report(tuple(stack for stack, _ in described), tuple(notes))
+
+
+def _nothing_found(recording: Recording) -> str:
+    made = sum(bool(node.inputs) for node in recording.nodes)
+    if not made:
+        return (
+            "model: no operation on tensors was seen; does its forward pass run at all (is it a generator)?"
+        )
+    foreign = sorted({node.op for node in recording.nodes if "::" in node.op and len(node.inputs) > 1})
+    may_hide = f". The custom operation {', '.join(foreign)} may hold the sum inside" if foreign else ""
+    return (
+        f"model: no residual block found in {made} recorded operations. Looked for a sum whose one side is an "
+        "earlier value (copied, scaled or normalized at most) and whose other side was computed from that value "
+        f"by a matrix product, a convolution or attention{may_hide}"
+    )
 
 
 def _trimmed(stack: list[Unit]) -> list[Unit]:
@@ -153,15 +164,16 @@ def _notes(residual: Residual, unit: Unit, stack: list[Unit]) -> tuple[str, ...]
     return tuple(dict.fromkeys(text for text, _ in paths))
 
 
-def _describe(stack: list[Unit], units: list[Unit], streams: Streams) -> tuple[Stack, list[Norm]]:
+def _describe(stack: list[Unit], streams: Streams) -> tuple[Stack, list[Norm]]:
     """The report of one stack, and the norms that it speaks of."""
-    rows, final = main_path(stack, units, streams)
+    rows, final = main_path(stack, streams)
     blocks = tuple(
         tuple(_trace(s, row, _notes(s, unit, stack)) for s, row in zip(unit, block, strict=True))
         for unit, block in zip(stack, rows, strict=True)
     )
-    norms = [norm for unit in stack for s in unit for norm in _all_norms(s)] + norms_in(final)
-    norms += [norm for block in rows for row in block for norm in norms_in(row["lead"] + row["trunk"])]
+    norms = norms_in(final)
+    for unit, block in zip(stack, rows, strict=True):
+        norms += [norm for s, row in zip(unit, block, strict=True) for norm in _norms_of(s, row)]
     kind = shared([norm.kind for norm in norms]) if norms else "none"
     result = Stack(blocks, kind, bool(norms_in(final)))
     named = norm_names(stack[0], rows[0], final, streams.recording)
@@ -171,7 +183,8 @@ def _describe(stack: list[Unit], units: list[Unit], streams: Streams) -> tuple[S
     return replace(result, evidence=seen, probe=word, norm_names=named), norms
 
 
-def _all_norms(residual: Residual) -> list[Norm]:
+def _norms_of(residual: Residual, row: dict) -> list[Norm]:
+    """The norms on the way of a sum; those inside its branches only where there are no others."""
     steps = [step for b in residual.branches for part in (*b.before, b.after) for step in part]
-    found = norms_in([*steps, *residual.skip])
+    found = norms_in([*steps, *residual.skip, *row["lead"], *row["trunk"]])
     return found or [norm for branch in residual.branches for norm in branch.within]

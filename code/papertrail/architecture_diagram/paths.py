@@ -8,7 +8,11 @@ from papertrail.architecture_diagram.recording import Node
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that happens to a value on its way: "norm", "dropout", "scale", "gate", "shift" or "part"."""
+    """One thing that happens to a value on its way.
+
+    "norm", "dropout", "scale", "gate", "shift" (something else is added), "earlier" (an earlier value of the
+    stream is added), or "part" (some of it is taken, or masked).
+    """
 
     what: str
     node: Node

@@ -14,8 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as module_hooks
+from torch.nn.parameter import is_lazy
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from papertrail.architecture_diagram.undo import Memory, everything_put_back, storage_of
 
 # These ignore the value of their first argument: they only take its shape, or overwrite it.
 FRESH = {
@@ -103,7 +106,10 @@ def _run(node: Node, known: dict[int, Tensor]) -> Tensor:
 
     args, kwargs = pytree.tree_map(fetch, (node.args, node.kwargs))
     result = node.func(*args, **kwargs)
-    return pytree.tree_leaves(result)[node.output] if not isinstance(result, Tensor) else result
+    if isinstance(result, Tensor):
+        return result
+    leaves = [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
+    return (leaves or _written(node.func, args, kwargs))[node.output]
 
 
 class _Recorder(TorchDispatchMode):
@@ -113,12 +119,12 @@ class _Recorder(TorchDispatchMode):
     def _should_skip_dynamo(cls) -> bool:
         return False  # torch would import its compiler for this: seconds and 70 MiB
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory) -> None:
         super().__init__()
+        self.memory = memory
         self.nodes: list[Node] = []
         self.calls: list[nn.Module] = []
         self.stack: list[int] = []
-        self.saved: list[tuple[Tensor, Tensor]] = []  # values from outside that the run overwrote, and copies
         self._of: dict[int, Node] = {}
         self._writes: dict[int, tuple[Node, Tensor]] = {}
 
@@ -131,8 +137,11 @@ class _Recorder(TorchDispatchMode):
 
     def read(self, tensor: Tensor) -> Node:
         """The node that holds a tensor's present value."""
-        node = self._of.get(id(tensor)) or self.add("constant", [], tensor)
-        written = self._writes.get(_storage(tensor))
+        node = self._of.get(id(tensor))
+        if node is None:
+            node = self.add("constant", [], tensor)
+            self.memory.note(tensor)
+        written = self._writes.get(storage_of(tensor))
         if written and written[1] is not tensor and written[0].index > node.index:
             whole = written[1].numel() >= tensor.numel() or not node.data
             node = self.add("overlap", [written[0]] if whole else [written[0], node], tensor)
@@ -140,6 +149,11 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
+        if torch.is_inference_mode_enabled():  # whole functions arrive here then, and not their parts
+            with self:
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
         name = func.overloadpacket.__name__
         name = name if func.namespace in ("aten", "prims") else f"{func.namespace}::{name}"
         tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
@@ -147,7 +161,11 @@ class _Recorder(TorchDispatchMode):
         by_id = {id(tensor): node for tensor, node in zip(tensors, sources, strict=True)}
         written = _written(func, args, kwargs)
         for tensor in written:
-            self._save(tensor, by_id[id(tensor)])
+            self._keep(tensor, by_id[id(tensor)])
+        if "batch_norm" in name:  # writes its running averages without saying so
+            for tensor in args[3:5]:
+                if isinstance(tensor, Tensor):
+                    self.memory.before_write(tensor)
         result = func(*args, **kwargs)
         if name in FRESH:
             sources = []
@@ -163,23 +181,15 @@ class _Recorder(TorchDispatchMode):
             )  # fmt: skip
             node.random = node.random and not node.data
             if any(value is tensor for tensor in written):
-                self._writes[_storage(value)] = (node, value)
+                self._writes[storage_of(value)] = (node, value)
         return result
 
-    def _save(self, tensor: Tensor, node: Node) -> None:
-        """Keep what is about to be overwritten: to give it back if it is the model's, to replay if not."""
-        if node.func is None and node.op == "constant":
-            self.saved.append((tensor, tensor.clone()))
-        else:
+    def _keep(self, tensor: Tensor, node: Node) -> None:
+        """Before a write: the memory, to put it back if it is the model's; the value, to replay from it if not."""
+        self.memory.before_write(tensor)
+        if node.func is not None or node.op == "input":
             node.value = tensor.clone()
             self._of[id(node.value)] = node  # keeps the new tensor's id known as this node
-
-
-def _storage(tensor: Tensor) -> int:
-    try:
-        return tensor.untyped_storage()._cdata
-    except (NotImplementedError, RuntimeError):  # a tensor without memory of its own
-        return id(tensor)
 
 
 def _written(func: Any, args: tuple, kwargs: dict) -> list[Tensor]:
@@ -213,36 +223,6 @@ def _module_calls(recorder: _Recorder) -> Iterator[None]:
         last.remove()
 
 
-@contextmanager
-def _as_it_was(model: nn.Module, recorder: _Recorder) -> Iterator[None]:
-    """Undo what a forward pass may leave behind: buffers, attributes of modules, random state."""
-    kept = [(module, dict(module.__dict__)) for module in model.modules()]
-    held = [
-        (module, name, dict(value))
-        for module, attributes in kept
-        for name, value in attributes.items()
-        if name in ("_buffers", "_parameters", "_modules") and isinstance(value, dict)
-    ]
-    # Batch norm writes its running averages without telling the dispatcher, so all buffers are kept.
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    fast_path = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # one fused operation would hide the norms inside
-    try:
-        with torch.random.fork_rng(), torch.no_grad():
-            yield
-    finally:
-        with torch.no_grad():
-            for tensor, value in (*reversed(recorder.saved), *buffers):
-                tensor.copy_(value)
-        torch.backends.mha.set_fastpath_enabled(fast_path)
-        for module, attributes in kept:
-            module.__dict__.clear()
-            module.__dict__.update(attributes)
-        for module, name, value in held:
-            module.__dict__[name].clear()
-            module.__dict__[name].update(value)
-
-
 def record(model: nn.Module, args: tuple, kwargs: dict) -> Recording:
     """Call the model on copies of the inputs, and return what it did. The model is left as it was.
 
@@ -250,26 +230,45 @@ def record(model: nn.Module, args: tuple, kwargs: dict) -> Recording:
 
     Raises:
         TypeError: `model` is no module.
-        ValueError: the model's tensors hold no values (meta device).
+        ValueError: a tensor of the model or of the inputs holds no values (meta device, lazy parameters).
         Exception: whatever the model's forward pass raises.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: got {type(model).__name__}; allowed is a torch.nn.Module")
-    if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
-        raise ValueError(
-            "model: its tensors are on the meta device and hold no values; allowed is any other device"
-        )
-    recorder = _Recorder()
+    own = (*model.parameters(), *model.buffers())
+    if any(is_lazy(tensor) for tensor in own):
+        raise ValueError("model: it has lazy parameters, which its first call makes; call it once before")
+    given = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+    for name, tensors in (("model", own), ("inputs", given)):
+        if any(tensor.is_meta for tensor in tensors):
+            raise ValueError(
+                f"{name}: tensors on the meta device (or fake ones) hold no values; allowed is any other device"
+            )
     args, kwargs = pytree.tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, (args, kwargs))
-    for leaf in pytree.tree_leaves((args, kwargs)):
-        if isinstance(leaf, Tensor):
-            recorder.add("input", [], leaf, data=True)
     with ExitStack() as stack:
-        stack.enter_context(_as_it_was(model, recorder))
+        recorder = _Recorder(stack.enter_context(everything_put_back(model)))
+        for leaf in pytree.tree_leaves((args, kwargs)):
+            if isinstance(leaf, Tensor):
+                recorder.add("input", [], leaf, data=True)
         if "torch._dynamo" in sys.modules:  # nothing can be compiled without it
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(_module_calls(recorder))
         with recorder:
             model(*args, **kwargs)
+    _find_inputs(recorder.nodes, {id(tensor) for tensor in own})
     names = {id(module): name for name, module in model.named_modules()}
     return Recording(recorder.nodes, recorder.calls, names)
+
+
+def _find_inputs(nodes: list[Node], own: set[int]) -> None:
+    """If nothing depends on a known input, take for input what is no weight, and at last the weights too.
+
+    So it is with inputs inside objects, and with models that make their own.
+    """
+    for weights_too in (False, True):
+        if any(node.data and node.inputs for node in nodes):
+            return
+        for node in nodes:
+            source = node.random or (node.op == "constant" and (weights_too or id(node.value) not in own))
+            node.data = node.data or source or any(parent.data for parent in node.inputs)
+            node.random = node.random and not node.data

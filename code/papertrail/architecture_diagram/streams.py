@@ -7,7 +7,7 @@ attention. Sums that hand their result on as the next sum's R form a chain, and 
 
 from dataclasses import dataclass, field
 
-from papertrail.architecture_diagram.branches import Branch, read_branch
+from papertrail.architecture_diagram.branches import Branch, read_branches
 from papertrail.architecture_diagram.norms import find_norms
 from papertrail.architecture_diagram.operations import (
     COPIES,
@@ -114,7 +114,12 @@ class Streams:
         found = []
         for operand in direct:
             inner = operand
-            while inner is not node and inner.op in COPIES and len(self.users[inner.index]) == 1:
+            while (
+                inner is not node
+                and inner.op in COPIES
+                and inner.inputs
+                and len(self.users[inner.index]) == 1
+            ):
                 inner = inner.inputs[0]
             alone = len(self.users[inner.index]) == 1 and inner.index not in self.inside
             if inner is not node and inner.op in ("add", "sub") and self._is_sum(inner) and alone:
@@ -148,6 +153,8 @@ class Streams:
             return carrier, Step("dropout" if noise else "gate" if gate else "scale", node)
         if node.op in ("add", "sub") and not self._residual_at(node):
             carrier = self._carrier(node.inputs)
+            if carrier and self._later_state([p for p in node.inputs if p.data]) is carrier:
+                return carrier, Step("earlier", node)
             return carrier and (carrier, Step("shift", node))
         return None
 
@@ -159,9 +166,33 @@ class Streams:
         data = [parent for parent in parents if parent.data] or list(parents)
         if len(data) > 1:
             data = [p for p in data if (self.above[p.index] | 1 << p.index) & self.states] or data
+        if len(data) == 2 and (later := self._later_state(data)):
+            return later
         if len(data) == 2:  # a gate computed from the value that it multiplies
             data = [p for p, q in (data, data[::-1]) if self.mixed[q.index] >> p.index & 1] or data
         return data[0] if len({id(p) for p in data}) == 1 else None
+
+    def _later_state(self, values: list[Node]) -> Node | None:
+        """Of two values that are the stream, at most scaled, the one that comes after the other."""
+        starts = [self._plain(value) for value in values]
+        if all(self.states >> start.index & 1 for start in starts):
+            for value, start, other in zip(values, starts, reversed(starts), strict=True):
+                if self.depends(start, other):
+                    return value
+        return None
+
+    def _plain(self, node: Node) -> Node:
+        """The value behind copies and products with constants."""
+        for _ in range(MAX_WALK):
+            if self.states >> node.index & 1:
+                break
+            if node.op in COPIES and node.inputs:
+                node = node.inputs[0]
+            elif node.op in SCALING and sum(parent.data for parent in node.inputs) == 1:
+                node = next(parent for parent in node.inputs if parent.data)
+            else:
+                break
+        return node
 
     def walk_back(self, node: Node) -> Path:
         nodes, steps = [node], [()]
@@ -181,9 +212,7 @@ class Streams:
                 continue
             for root in path.nodes:
                 fed = [
-                    j
-                    for j, other in enumerate(operands)
-                    if j != i and self.mixed[other.index] >> root.index & 1
+                    j for j in range(len(operands)) if j != i and self._is_branch(operands[j], paths[j], root)
                 ]
                 if fed and self._can_be_root(root, node):
                     known = max((n.index for n in path.nodes if self.states >> n.index & 1), default=-1)
@@ -192,7 +221,7 @@ class Streams:
         if not choices:
             return False
         _, _, position, root, path, fed = max(choices, key=lambda choice: choice[:3])
-        branches = [read_branch(self, root, operands[j]) for j in fed]
+        branches = [branch for j in fed for branch in read_branches(self, root, operands[j])]
         residual = Residual(node, root, path.steps_from(root), branches, self.walk_back(root))
         for j, _other in enumerate(operands):
             if j not in fed and j != -position and self._touches_a_state(paths[j]):
@@ -200,6 +229,9 @@ class Streams:
                 residual.second_paths.append((EARLIER, earlier))
         on_the_way = {n.index for n in residual.trail.nodes}
         residual.parent = next((s for s in reversed(self.sums) if s.node.index in on_the_way), None)
+        if residual.parent:
+            between = residual.trail.steps_from(residual.parent.node)
+            residual.second_paths += [(EARLIER, step.node) for step in between if step.what == "earlier"]
         twin = next((s for s in self.sums if s.root is root and s.branches[0].end is branches[0].end), None)
         if twin:
             for one in (twin, residual):
@@ -207,6 +239,13 @@ class Streams:
         self.sums.append(residual)
         self.states |= 1 << node.index | 1 << root.index
         return True
+
+    def _is_branch(self, operand: Node, path: Path, root: Node) -> bool:
+        """Computed from R by work of its own; and no later value of the stream, two sums or more after R."""
+        if not self.mixed[operand.index] >> root.index & 1:
+            return False
+        last = next((s for n in path.nodes for s in self.sums if s.node is n), None)
+        return not (last and last.parent and self.depends(last.parent.node, root))
 
     def _operand_path(self, node: Node, operand: Node) -> Path:
         return Path([operand], [()]) if operand is node else self.walk_back(operand)
