@@ -202,7 +202,8 @@ def test_words_say_what_the_picture_says(name):
     plural = "s" if stack.num_blocks > 1 else ""
     for text in (shown(drawing), drawing[1]):
         assert PLACEMENT_WORDS[stack.placement] in text
-        assert f"{stack.num_blocks} block{plural}, norm: {stack.norm}" in text
+        place = f", stack 1 of {len(whole.stacks)}" if len(whole.stacks) > 1 else ""
+        assert f"{stack.num_blocks} block{plural}{place}, norm: {stack.norm}" in text
         assert ("others differ from it" in text) is (len(set(stack.blocks)) > 1)
     assert stack.words in drawing[1]
     for trace in stack.block:

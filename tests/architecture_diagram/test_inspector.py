@@ -1,5 +1,8 @@
 """The inspector finds where norms are in models that try to hide it, and leaves them as they were."""
 
+import random
+
+import numpy as np
 import pytest
 import torch
 from adversaries import (
@@ -181,10 +184,18 @@ class Restless(nn.Module):
         self.batch = nn.BatchNorm1d(WIDTH)
         self.drop = nn.Dropout(0.5)
         self.register_buffer("count", torch.zeros(1))
+        self.register_buffer("cache_of_keys", torch.zeros(4, WIDTH))
+        self.plain, self.seen, self.table = torch.zeros(3), [1], {"a": {1}}
         self.calls = 0
 
     def forward(self, x):
         self.calls += 1
+        self.cache_of_keys[:2] = x[0, :2]  # through a view
+        self.plain[1:].add_(1)
+        self.seen.append(self.calls)
+        self.table["b"] = random.random() + np.random.rand()
+        self.n.bias.data = self.n.bias.data + 1
+        self.f.query.weight.requires_grad_(False)
         self.cache = x.detach()
         self.count += 1
         self.count = self.count.clone()
@@ -206,7 +217,7 @@ def test_the_model_and_its_inputs_are_left_as_they_were(x):
     modes = [module.training for module in model.modules()]
     ids = [id(value) for value in (*model.parameters(), *model.buffers())]
     attributes = {name: set(vars(module)) for name, module in model.named_modules()}
-    given, random = x.clone(), torch.get_rng_state()
+    given, dice = x.clone(), (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist())
     hooks = (
         len(torch.nn.modules.module._global_forward_hooks),
         len(torch.nn.modules.module._global_forward_pre_hooks),
@@ -215,7 +226,10 @@ def test_the_model_and_its_inputs_are_left_as_they_were(x):
     report = inspect_model(model, x)
 
     assert report.placement == "pre" and seen == [1]
-    assert torch.equal(random, torch.get_rng_state()) and torch.equal(x, given)
+    assert torch.equal(dice[0], torch.get_rng_state()) and torch.equal(x, given)
+    assert dice[1:] == (random.getstate(), np.random.get_state()[1].tolist())
+    for part in model.parts:
+        assert part.seen == [1] and part.table == {"a": {1}} and not part.plain.any()
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     assert modes == [module.training for module in model.modules()]
     assert ids == [id(value) for value in (*model.parameters(), *model.buffers())]
@@ -227,6 +241,39 @@ def test_the_model_and_its_inputs_are_left_as_they_were(x):
     )  # fmt: skip
     assert torch.is_grad_enabled() and torch.backends.mha.get_fastpath_enabled()
     handle.remove()
+
+
+def test_a_gradient_on_its_way_is_not_disturbed(x):
+    class Buffered(Pre):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("size", torch.full((1,), 2.0))
+
+        def forward(self, x):
+            return super().forward(x) * self.size
+
+    model = Stack(Buffered)
+    result = model(x).sum()
+    inspect_model(model, x)
+    result.backward()  # raises if anything that it needs was written to
+    assert model.parts[0].f.query.weight.grad is not None
+
+
+def test_inference_mode_is_read_alike(x):
+    layer = nn.TransformerEncoderLayer(WIDTH, 2, 32, batch_first=True)
+    model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+    with torch.inference_mode():
+        report = inspect_model(model, x)
+        assert answers(report) == ("post", "layernorm", False, False, 2)
+        assert answers(inspect_model(Stack(pre_with(lambda: nn.RMSNorm(WIDTH))), x))[:2] == ("pre", "rmsnorm")
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
+def test_torchs_default_layout_with_a_batch_is_read_with_its_attention(x):
+    model = nn.Transformer(WIDTH, 2, 2, 2, 32).eval()  # (T, B, D)
+    report = inspect_model(model, torch.randn(5, 3, WIDTH), torch.randn(4, 3, WIDTH))
+    assert [stack.num_blocks for stack in report.stacks] == [2, 2]
+    assert report.stacks[1].block[1].branches[0].kind == "cross-attention"
 
 
 def test_a_model_that_fails_is_left_as_it_was_too(x):
@@ -246,13 +293,19 @@ def test_a_model_that_fails_is_left_as_it_was_too(x):
 def test_a_model_without_residual_blocks_is_told_what_was_looked_for(x):
     with pytest.raises(ValueError, match="no residual block found.*Looked for a sum whose one side"):
         inspect_model(nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.LayerNorm(WIDTH)), x)
+    with pytest.raises(ValueError, match="no operation on tensors was seen"):
+        inspect_model(nn.Identity(), x)
 
 
 def test_what_is_no_model_and_what_holds_no_values_is_refused(x):
     with pytest.raises(TypeError, match="model: got function; allowed is a torch.nn.Module"):
         inspect_model(lambda x: x, x)
-    with pytest.raises(ValueError, match="model: its tensors are on the meta device"):
+    with pytest.raises(ValueError, match="model: tensors on the meta device"):
         inspect_model(Stack(Pre).to("meta"), x.to("meta"))
+    with pytest.raises(ValueError, match="inputs: tensors on the meta device"):
+        inspect_model(Stack(Pre), x.to("meta"))
+    with pytest.raises(ValueError, match="model: it has lazy parameters"):
+        inspect_model(nn.LazyLinear(4), x)
 
 
 def test_a_decoder_alone_is_one_stack(x):

@@ -611,6 +611,141 @@ class Batch(Two):
         return x + self.g(self.m(x.transpose(1, 2)).transpose(1, 2))
 
 
+class FoldedGain(nn.Module):
+    """RMSNorm whose gain is multiplied into the reciprocal root first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(1 + torch.rand(D))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (self.weight * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6))
+
+
+class MeanTakenOffLast(nn.Module):
+    """LayerNorm as x / s - mean / s."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        variance, mean = torch.var_mean(x, dim=-1, keepdim=True, correction=0)
+        scale = torch.rsqrt(variance + 1e-6)
+        return x * scale - mean * scale
+
+
+class LargeEps(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-2)
+
+
+class VectorByVector(nn.Module):
+    """Written for one vector, and mapped over the others."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.vmap(torch.vmap(lambda y: y * torch.rsqrt(y.pow(2).mean() + 1e-6)))(x)
+
+
+@torch.library.custom_op("papertrail_tests::norm_into", mutates_args={"out"})
+def norm_into(out: Tensor, x: Tensor) -> None:
+    out.copy_(F.rms_norm(x, (x.shape[-1],)))
+
+
+class IntoItsArgument(nn.Module):
+    """A fused norm that returns nothing and writes into its first argument."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = torch.empty_like(x)
+        norm_into(out, x)
+        return out
+
+
+class TimeFirst(Post):
+    """Positions on the first axis, the batch on the second."""
+
+    def forward(self, x):
+        x = self.n(x + self.f(x.transpose(0, 1)).transpose(0, 1))
+        return self.m(x + self.g(x))
+
+
+class TimeFirstStack(Stack):
+    def forward(self, x):
+        return super().forward(x.transpose(0, 1))
+
+
+class Joint(nn.Module):
+    """Two streams, one attention over both (SD3's blocks)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.f, self.g, self.h = attention(), mlp(), mlp()
+        self.n = nn.ModuleList(nn.LayerNorm(D) for _ in range(4))
+
+    def forward(self, pair):
+        x, c = pair
+        both = self.f(torch.cat([self.n[0](x), self.n[1](c)], 1))
+        x, c = x + both[:, : x.shape[1]], c + both[:, x.shape[1] :]
+        return x + self.g(self.n[2](x)), c + self.h(self.n[3](c))
+
+
+class TwoStreams(Stack):
+    def forward(self, x):
+        pair = x[:, :2], x[:, 2:]
+        for part in self.parts:
+            pair = part(pair)
+        return pair
+
+
+class FirstMixedIn(Stack):
+    """Every block reads nine tenths of the stream and one tenth of its beginning."""
+
+    def forward(self, x):
+        first = x
+        for part in self.parts:
+            x = part(0.9 * x + 0.1 * first)
+        return x
+
+
+class ParallelScaled(Two):
+    """The branches' sum is scaled before it is added, as in ViT-22B's code."""
+
+    def forward(self, x):
+        y = self.n(x)
+        return x + 0.5 * (self.f(y) + self.g(y))
+
+
+class ParallelNormed(Two):
+    def forward(self, x):
+        return x + self.n(self.f(x) + self.g(x))
+
+
+class KeptWhereMasked(Two):
+    """Some positions keep their value; the norm follows for all."""
+
+    def forward(self, x):
+        mask = torch.arange(x.shape[1])[:, None] > 0
+        x = self.n(torch.where(mask, x + self.f(x), x))
+        return self.m(torch.where(mask, x + self.g(x), x))
+
+
+@dataclass
+class InAnObject:
+    state: Tensor
+
+
+class FromAnObject(Stack):
+    """The input comes in an object that nothing can look into."""
+
+    def forward(self, x):
+        return super().forward(x.state)
+
+
+class Wrapped(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return self.inner(InAnObject(torch.tensor(x.tolist())))
+
+
 @dataclass(frozen=True)
 class Case:
     """A model and what is true of it: placement, norm, parallel, final norm, number of blocks."""
@@ -645,6 +780,11 @@ CASES = [
             (DotProduct, "rmsnorm"),
             (LengthNorm, "rmsnorm"),
             (HandWrittenGradient, "rmsnorm"),
+            (MeanTakenOffLast, "layernorm"),
+            (FoldedGain, "rmsnorm"),
+            (LargeEps, "rmsnorm"),
+            (VectorByVector, "rmsnorm"),
+            (IntoItsArgument, "rmsnorm"),
         )
     ),
     Case("in place", of(InPlace, last), "pre", final_norm=True),
@@ -694,6 +834,13 @@ CASES = [
     Case("time added", of(Pre, stack=TimeAdded), "pre"),
     Case("adaptive norm", of(AdaptiveNorm, stack=Conditioned), "pre"),
     Case("latents", Latents, "pre"),
+    Case("time first", of(TimeFirst, stack=TimeFirstStack), "post"),
+    Case("two joint streams", of(Joint, stack=TwoStreams), "pre", num_blocks=2 * DEPTH),
+    Case("beginning mixed in", of(Pre, stack=FirstMixedIn), "hybrid"),
+    Case("parallel, scaled", of(ParallelScaled), "pre", parallel=True),
+    Case("parallel, normed", of(ParallelNormed), "res-post", parallel=True),
+    Case("kept where masked", of(KeptWhereMasked), "post"),
+    Case("input in an object", lambda: Wrapped(FromAnObject(Post)), "post"),
     Case("highway", of(Highway), "hybrid", "none"),
     Case("softmaxed", of(Softmaxed), "none", "none"),
     Case("batch norm", of(Batch), "none", "none"),

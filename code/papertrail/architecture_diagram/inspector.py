@@ -40,8 +40,9 @@ from papertrail.architecture_diagram.trace import BranchTrace, Report, Stack, Tr
 def inspect_model(model: nn.Module, *args: Any, **kwargs: Any) -> Report:
     """Find where a model puts its norms, by running it once on the inputs given.
 
-    The model is left as it was: weights, buffers, mode, hooks, random state, gradients. Nothing is copied but
-    the inputs. In train mode dropouts show as well.
+    The model is left as it was: weights, buffers, mode, hooks, random state, gradients, and what its modules
+    hold in lists, dictionaries and sets. What its forward pass does elsewhere (files, other objects) stays done.
+    In train mode dropouts show as well.
 
     Args:
         model: any module; it may be on any device and of any floating type.

@@ -55,6 +55,7 @@ class Streams:
                 self.users[parent.index].append(node)
         self._ancestry()
         self.sums: list[Residual] = []
+        self.beginnings = 0  # bits of what lies before the first sums, back to the inputs
         self.states = 0  # bits of the stream's values found so far: each sum and its R
         rejected = []
         for node in self.nodes:
@@ -175,10 +176,10 @@ class Streams:
     def _later_state(self, values: list[Node]) -> Node | None:
         """Of two values that are the stream, at most scaled, the one that comes after the other."""
         starts = [self._plain(value) for value in values]
-        if all(self.states >> start.index & 1 for start in starts):
-            for value, start, other in zip(values, starts, reversed(starts), strict=True):
-                if self.depends(start, other):
-                    return value
+        for value, start, other in zip(values, starts, reversed(starts), strict=True):
+            on_the_stream = (self.states | self.beginnings) >> other.index & 1
+            if self.states >> start.index & 1 and on_the_stream and self.depends(start, other):
+                return value
         return None
 
     def _plain(self, node: Node) -> Node:
@@ -238,6 +239,11 @@ class Streams:
                 one.second_paths.append((RUNNING_SUM, None))
         self.sums.append(residual)
         self.states |= 1 << node.index | 1 << root.index
+        if residual.parent is None:
+            first = residual.trail.nodes[-1]
+            mixed = first.inputs if first.op in ("add", "sub") else ()
+            for start in (*residual.trail.nodes, *(self._plain(value) for value in mixed if value.data)):
+                self.beginnings |= 1 << start.index
         return True
 
     def _is_branch(self, operand: Node, path: Path, root: Node) -> bool:
