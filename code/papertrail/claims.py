@@ -22,7 +22,7 @@ import yaml
 
 KINDS = ("history", "mathematics", "experiment")
 VERDICTS = ("holds", "holds-at-small-scale", "imprecise", "wrong", "not-checkable-here")
-READ = ("full-text", "secondary", "abstract", "viewed")
+READ = ("full-text", "secondary", "abstract", "viewed", "run")
 FIELDS = {"id", "claim", "article", "where", "sources", "kind", "check", "unchecked", "verdict", "says"}
 
 

@@ -144,9 +144,13 @@ def show(fig: Figure, alt: str) -> None:
     Raises:
         ValueError: `alt` is empty.
     """
+    from IPython import get_ipython
     from IPython.display import display
 
     svg = to_svg(fig, alt)
+    if get_ipython() is None:  # a plain script has nowhere to show a picture
+        print(f"Figure: {alt}")
+        return
     bundle = {
         "text/html": f'<figure class="pt-figure">{svg}</figure>',
         "image/svg+xml": svg,

@@ -39,6 +39,7 @@ READ_WORDS = {
     "secondary": "read in a secondary source",
     "abstract": "abstract read",
     "viewed": "picture viewed",
+    "run": "run, not read",
 }
 CHINESE = r"[\u4e00-\u9fff]"
 log = getLogger(__name__)

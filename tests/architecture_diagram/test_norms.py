@@ -54,6 +54,8 @@ OTHERS = {
     "gate by mean": lambda x: x * x.mean(-1, keepdim=True).sigmoid(),
     "scaled by size": lambda x: x * x.square().mean(-1, keepdim=True),
     "squash": lambda x: torch.tanh(x),
+    "one-sided": lambda x: x.relu() * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt(),
+    "without sign": lambda x: x.abs() * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt(),
 }
 
 

@@ -64,7 +64,7 @@ def test_an_encoder_decoder_has_two_stacks_of_its_layers(name):
 
 
 def test_a_reader_of_names_is_misled_by_the_models_that_the_chapter_names(zoo):
-    misled = {wrong.model for wrong in read_by_names(zoo)}
+    misled = {wrong.model for wrong in read_by_names(zoo).wrong}
     assert {
         "OPT-350M", "BLOOM, residual after norm", "Swin v2", "Gemma 2", "OLMo 2", "Chameleon-34B",
     } <= misled  # fmt: skip
@@ -72,24 +72,24 @@ def test_a_reader_of_names_is_misled_by_the_models_that_the_chapter_names(zoo):
 
 
 def found(name, *norms):
-    return Found(name, 2020, "pre", "layernorm", False, True, 2, "agrees", norms)
+    return Found(name, 2020, "pre", "layernorm", False, True, 2, "agrees", False, norms)
 
 
 def test_names_that_few_use_or_that_are_evenly_split_are_passed_over():
     at_entrance, at_end = ("n", "feed-forward", "before"), ("n", "feed-forward", "after")
-    assert read_by_names([found("a", at_entrance), found("b", at_end)]) == []
+    assert read_by_names([found("a", at_entrance), found("b", at_end)]).guessed == ()
     two_each = [
         found(name, norm)
         for name, norm in zip("abcde", [at_entrance, at_end] * 2 + [("n", "x", "lead")], strict=True)
     ]
-    assert [wrong.model for wrong in read_by_names(two_each)] == [
+    assert [wrong.model for wrong in read_by_names(two_each).wrong] == [
         "a",
         "b",
         "c",
         "d",
     ]  # each is one vote short
-    assert "e" not in {wrong.model for wrong in read_by_names(two_each)}
-    (wrong,) = read_by_names([found("a", at_entrance), found("b", at_end), found("c", at_end)])
+    assert "e" not in {wrong.model for wrong in read_by_names(two_each).wrong}
+    (wrong,) = read_by_names([found("a", at_entrance), found("b", at_end), found("c", at_end)]).wrong
     assert (wrong.model, wrong.expected, wrong.found) == ("a", at_end[1:], at_entrance[1:])
 
 
@@ -104,3 +104,22 @@ def test_the_record_can_be_read_back_whole():
     rows = load_zoo()
     assert [row.name for row in rows] == [entry.name for entry in ZOO]
     assert all(isinstance(row, Found) and asdict(row)["norms"] for row in rows)
+
+
+def test_the_counts_in_the_pages_are_those_of_the_record(book):
+    zoo = load_zoo()
+    late = [row.placement for row in zoo if row.year >= 2021]
+    pre = [row for row in zoo if row.placement == "pre"]
+    chapter, page = (
+        (book / f"{name}.ipynb").read_text(encoding="utf-8")
+        for name in ("architecture_diagram", "where_are_the_norms")
+    )
+    ends = late.count("res-post"), late.count("sandwich")
+    assert (
+        f"Of the {len(late)} entries since 2021, {late.count('pre')} are Pre-LN, and {sum(ends)} have a norm at the "
+        f"branch's end: {ends[0]} there alone, {ends[1]} at both ends."
+    ) in chapter
+    assert f"We built {len(zoo)} small models" in chapter
+    assert f"{sum(not row.written_out for row in zoo)} of them from classes" in chapter
+    assert f"All {len(pre)} Pre-LN entries" in page and all(row.final_norm for row in pre)
+    assert all(row.year <= 2022 for row in zoo if row.placement == "post")

@@ -129,8 +129,10 @@ def test_every_make_target_is_explained_and_short(root):
 
 def steps(root, *arguments):
     """The commands that make would run."""
-    command = ["make", "--dry-run", *arguments]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
+    command = ["make", "--dry-run", "--no-print-directory", *arguments]
+    alone = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True, env=alone)
+    return result.stdout.splitlines()
 
 
 def test_proving_does_what_testing_does_and_leaves_no_check_out(root):

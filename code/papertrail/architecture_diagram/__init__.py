@@ -2,9 +2,19 @@
 
 from papertrail.architecture_diagram.comparison import Comparison, compare
 from papertrail.architecture_diagram.inspector import inspect_model
+from papertrail.architecture_diagram.sublayer import Rule
 from papertrail.architecture_diagram.trace import Report, Stack
 
-__all__ = ["Comparison", "Report", "Stack", "compare", "draw_block", "draw_comparison", "inspect_model"]
+__all__ = [
+    "Comparison",
+    "Report",
+    "Rule",
+    "Stack",
+    "compare",
+    "draw_block",
+    "draw_comparison",
+    "inspect_model",
+]
 
 
 def __getattr__(name: str):

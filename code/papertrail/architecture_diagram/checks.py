@@ -246,6 +246,7 @@ def names_tell_the_place() -> Evidence:
     The record is compared with a fresh run by the tests, which have the models; no misled model, and the claim holds.
     """
     zoo = load_zoo()
-    misled = list(dict.fromkeys(wrong.model for wrong in read_by_names(zoo)))
-    numbers = {"misled": len(misled), "models": len(zoo), "examples": ", ".join(misled)}
+    reading = read_by_names(zoo)
+    misled = list(dict.fromkeys(wrong.model for wrong in reading.wrong))
+    numbers = {"misled": len(misled), "models": len(reading.guessed), "examples": "; ".join(misled)}
     return Evidence(numbers, _verdict(not misled))

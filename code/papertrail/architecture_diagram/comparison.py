@@ -43,7 +43,8 @@ def compare(declared: Rule | str | Report | Stack, report: Report | Stack) -> Co
     the first.
 
     Args:
-        declared: a `Rule`; a placement such as "pre"; or another model's report or stack.
+        declared: a `Rule`, or its two strings as in "n/da"; a placement such as "pre"; or another model's report or
+            stack.
         report: what `inspect_model` returned, or one of its stacks.
 
     Raises:
@@ -52,6 +53,8 @@ def compare(declared: Rule | str | Report | Stack, report: Report | Stack) -> Co
     """
     if not isinstance(report, (Report, Stack)):
         raise TypeError(f"report: got {report!r}; allowed are a Report or a Stack")
+    if isinstance(declared, str) and "/" in declared:
+        declared = Rule(*declared.split("/", 1))
     stacks = report.stacks if isinstance(report, Report) else (report,)
     results = [_compare_stack(declared, stack, i) for i, stack in enumerate(stacks)]
     chosen = next((i for i, result in enumerate(results) if not result.agrees), 0)
@@ -85,7 +88,9 @@ def _compare_stack(declared: Rule | str | Report | Stack, traced: Stack, index: 
             result = replace(result, differences=(*result.differences, text))
         return result
     if isinstance(declared, str) and declared not in RULES:
-        raise ValueError(f"declared: got {declared!r}; allowed are {', '.join(RULES)}")
+        raise ValueError(
+            f"declared: got {declared!r}; allowed are {', '.join(RULES)}, or a rule such as n/da"
+        )
     if not isinstance(declared, (Rule, str)):
         raise TypeError(f"declared: got {declared!r}; allowed are a Rule, a placement, a Report or a Stack")
     word = isinstance(declared, str)

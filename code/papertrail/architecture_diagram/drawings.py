@@ -229,30 +229,34 @@ def draw_zoo(zoo: Sequence[Found]) -> Drawing:
             column = [model for model in of_lane if model.year == year]
             xs = [year + 0.11 * (j - (len(column) - 1) / 2) for j in range(len(column))]
             ax.plot(xs, [i] * len(column), "o", color=color, markersize=6)
-        ax.text(2016.45, i + 0.3, f"{lane}: {counts[lane]}", color=color, weight="bold")
+        ax.text(2016.45, i + 0.24, f"{lane}: {counts[lane]}", color=color, weight="bold")
         for model in of_lane:
             if label := LABELED.get(model.name):
                 side = "right" if model.year > 2022 else "center" if model.year > 2017 else "left"
                 ax.text(model.year - 0.1 * (model.year == 2017), i - 0.38, label, color=look.INK, ha=side)
-    ax.set_title("Pre-LN spread, and then the norm moved again")
+    late = [model.year for model in zoo if model.placement in ("res-post", "sandwich")]
+    ax.set_title(f"{counts['pre']} of {len(zoo)} are Pre-LN; {len(late)} norm the branch's end")
     ax.set_yticks([])
     ax.set_xlim(2016.4, 2025.7)
     ax.set_ylim(-0.7, len(LANES) - 0.3)
     ax.set_xticks(range(2017, 2026, 2))
     ax.set_xlabel(f"year ({len(zoo)} models)")
     ax.spines["left"].set_visible(False)
-    lanes = "; ".join(
-        f"{lane}: {counts[lane]}, {', '.join(f'{m.name} {m.year}' for m in zoo if m.placement == lane)}"
-        for lane in LANES
+    lanes = ". ".join(
+        f"{lane}: {counts[lane]}, from {min(years)} to {max(years)}"
+        for lane in LANES if (years := [model.year for model in zoo if model.placement == lane])
+    )  # fmt: skip
+    return fig, (
+        f"{len(zoo)} entries by year and placement, as inspected. {lanes}. All are in the table that follows."
     )
-    return fig, f"Placement of the norm in {len(zoo)} models by year, as inspected. {lanes}."
 
 
 def table_of_zoo(zoo: Sequence[Found]) -> Table:
     """Every model by year: what the inspector found."""
     rows = [
         (
-            str(model.year), model.name, model.placement, "RMS" if model.norm == "rmsnorm" else "Layer",
+            str(model.year), model.name + " *" * model.written_out, model.placement,
+            "RMS" if model.norm == "rmsnorm" else "Layer",
             "yes" if model.parallel else "no", "yes" if model.final_norm else "no",
         )
         for model in sorted(zoo, key=lambda model: model.year)
@@ -266,14 +270,14 @@ def table_of_misreadings(wrong: Sequence[Misreading]) -> Table:
         "before": "entrance",
         "after": "end",
         "trunk": "after the sum",
-        "lead": "before the branch",
+        "lead": "main path, before the split",
         "skip": "skip",
     }
     groups: dict[tuple[str, str, str], list[str]] = {}
     for m in wrong:
         same_branch = m.expected[0] == m.found[0]
         places = (
-            f"{kind}, {where[place]}".removeprefix(f"{kind}, " * same_branch)
+            where[place] if same_branch else f"{where[place]} of {kind}"
             for kind, place in (m.expected, m.found)
         )
         groups.setdefault((m.model, *places), []).append(m.norm)

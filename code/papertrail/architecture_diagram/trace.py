@@ -1,5 +1,6 @@
 """What a block does to the residual stream, as plain data: what the inspector reports and the drawings draw."""
 
+import textwrap
 from dataclasses import dataclass, field
 
 WORDS = {"norm": "norm", "dropout": "drop", "scale": "scale", "gate": "gate"}
@@ -207,5 +208,6 @@ class Report:
         lines = [f"{name:11} {getattr(self, name)}" for name in names]
         for answer, found in self.evidence.items():
             lines.append(f"{answer}:")
-            lines += [f"  - {line}" for line in found]
+            for line in found:
+                lines += textwrap.wrap(line, 78, initial_indent="  - ", subsequent_indent="    ")
         return "\n".join(lines)

@@ -138,12 +138,17 @@ def _written_out(make: Callable[[], nn.Module]) -> Callable[[], tuple[nn.Module,
 
 
 class PaLMBlock(nn.Module):
-    """y = x + MLP(LayerNorm(x)) + Attention(LayerNorm(x)), no biases (Chowdhery et al. 2022, section 2)."""
+    """y = x + MLP(LayerNorm(x)) + Attention(LayerNorm(x)), no biases (Chowdhery et al. 2022, section 2).
+
+    The layout is the paper's; sizes, attention and MLP are ours.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(WIDTH, bias=False) for _ in range(2))
-        self.mlp, self.attention = FeedForward(WIDTH, INNER), MultiHeadAttention(WIDTH, HEADS)
+        self.attention = MultiHeadAttention(WIDTH, HEADS)
+        maps = nn.Linear(WIDTH, INNER, bias=False), nn.Linear(INNER, WIDTH, bias=False)
+        self.mlp = nn.Sequential(maps[0], nn.SiLU(), maps[1])
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.mlp(self.norms[0](x)) + self.attention(self.norms[1](x))
@@ -183,6 +188,11 @@ def _original(preprocess: str, postprocess: str) -> Callable[[], tuple[nn.Module
 
     return build
 
+
+# Our own code, after a paper or another code base: what is found there is our reading of it. That a norm follows
+# PaLM's last block is our assumption, since its section 2 does not say.
+WRITTEN_OUT = ("Transformer, as published", "tensor2tensor base, v2 on", "CogView", "PaLM")
+REPEATED = "GPT-3 (as GPT-2)"  # GPT-2's class with GPT-2's settings, as GPT-3's paper says of itself
 
 ZOO = (
     Entry("Transformer, as published", 2017, _original("none", "dan"), "post", final_norm=False),
@@ -241,6 +251,7 @@ class Found:
     """What the inspector found in one model of the zoo.
 
     Attributes:
+        written_out: the model is our own code after a paper or another code base, so that it shows our reading.
         norms: for each norm of the first block: its name inside the block, the sub-layer, the place.
     """
 
@@ -252,6 +263,7 @@ class Found:
     final_norm: bool
     num_blocks: int
     probe: str
+    written_out: bool
     norms: tuple[tuple[str, str, str], ...]
 
 
@@ -267,7 +279,8 @@ def measure_zoo(entries: Iterable[Entry] = ZOO) -> list[Found]:
         )  # fmt: skip
         found.append(Found(
             entry.name, entry.year, report.placement, report.norm, report.parallel, report.final_norm,
-            report.num_blocks, shared_probe([stack.probe for stack in report.stacks]), tuple(dict.fromkeys(norms)),
+            report.num_blocks, shared_probe([stack.probe for stack in report.stacks]), entry.name in WRITTEN_OUT,
+            tuple(dict.fromkeys(norms)),
         ))  # fmt: skip
     return found
 
@@ -295,24 +308,36 @@ class Misreading:
     found: tuple[str, str]
 
 
-def read_by_names(zoo: Sequence[Found], least: int = 2) -> list[Misreading]:
+@dataclass(frozen=True)
+class NameReading:
+    """What reading names comes to: the models for which a guess was made at all, and the norms guessed wrong."""
+
+    guessed: tuple[str, ...]
+    wrong: tuple[Misreading, ...]
+
+
+def read_by_names(zoo: Sequence[Found], least: int = 2) -> NameReading:
     """Guess the place of each norm from its name, by the majority of the other models that use it.
 
     A reader of names can hardly do better: this one knows every other model of the zoo. A name that fewer than
-    `least` others use, or on which they are split evenly, is passed over.
+    `least` others use, or on which they are split evenly, is passed over. A class that is listed twice with the
+    same settings votes once.
     """
-    wrong = []
+    guessed, wrong = [], []
     for model in zoo:
         for name in dict.fromkeys(norm for norm, _, _ in model.norms):
             places = [(kind, place) for norm, kind, place in model.norms if norm == name]
             votes = Counter(
-                (kind, place) for other in zoo if other.name != model.name
+                (kind, place) for other in zoo if other.name not in (model.name, REPEATED)
                 for norm, kind, place in other.norms if norm == name
             )  # fmt: skip
             top = [guess for guess, count in votes.items() if count == max(votes.values())]
-            if votes.total() >= least and len(top) == 1 and top[0] not in places:
+            if votes.total() < least or len(top) != 1:
+                continue
+            guessed.append(model.name)
+            if top[0] not in places:
                 wrong.append(Misreading(model.name, name, top[0], places[0]))
-    return wrong
+    return NameReading(tuple(dict.fromkeys(guessed)), tuple(wrong))
 
 
 def results_file() -> Path:
@@ -338,6 +363,8 @@ def main() -> int:
 
     from tqdm import tqdm
 
+    path = results_file()  # before the run: without the course's book/ folder there is nowhere to record it
+    path.parent.mkdir(parents=True, exist_ok=True)
     start = time.process_time()
     found = measure_zoo(tqdm(ZOO, desc="models", disable=not sys.stderr.isatty()))
     differing = [
@@ -356,8 +383,6 @@ def main() -> int:
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "models": [asdict(row) for row in found],
     }
-    path = results_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     temporary.replace(path)
