@@ -120,11 +120,18 @@ def test_the_same_figure_gives_the_same_bytes_in_another_process():
 
 def test_show_sends_two_faces_and_the_alternative_text_once(monkeypatch):
     sent = capture(monkeypatch)
+    monkeypatch.setattr("IPython.get_ipython", object)  # as if a notebook were running
     figures.show(*draw(2))
     bundle, options = sent[0]
     assert set(bundle) == {"text/html", "image/svg+xml", "text/plain"}
     assert options["metadata"] == {"papertrail": {"alt": "A line that rises to 2 & falls."}}
     assert bundle["text/html"].startswith('<figure class="pt-figure"><svg')
+
+
+def test_in_a_plain_script_a_figure_is_told_in_words(monkeypatch, capsys):
+    sent = capture(monkeypatch)
+    figures.show(*draw(2))
+    assert capsys.readouterr().out == "Figure: A line that rises to 2 & falls.\n" and not sent
 
 
 def test_the_kernel_free_face_holds_one_named_frame_for_each_step_and_shows_the_first():

@@ -139,7 +139,7 @@ def _portable(key: str, value: str, prefix: str) -> str:
 def show(fig: Figure, alt: str) -> None:
     """Display a figure with its alternative text (the only place where that text is written).
 
-    The site takes the HTML face; JupyterLab, GitHub and printing take the SVG.
+    The site takes the HTML face; JupyterLab, GitHub and printing take the SVG. A plain script gets the text.
 
     Raises:
         ValueError: `alt` is empty.

@@ -279,7 +279,11 @@ def test_an_encoder_decoder_is_compared_stack_by_stack_with_another():
 @pytest.mark.parametrize(
     ("declared", "error", "message"),
     [
-        ("Pre", ValueError, "declared: got 'Pre'; allowed are post, pre, res-post, sandwich, none$"),
+        (
+            "Pre",
+            ValueError,
+            "declared: got 'Pre'; allowed are post, pre, res-post, sandwich, none, or a rule such as n/da$",
+        ),
         ("hybrid", ValueError, "declared: got 'hybrid'; allowed are"),
         (
             Rule("n", "d"),
