@@ -81,7 +81,11 @@ def test_chapter_1_runs_there_within_a_gibibyte_and_prints_what_is_stored(binder
     )
     fresh.cells.append(nbformat.v4.new_code_cell(probe))
     NotebookClient(
-        fresh, timeout=120, kernel_name="binder", resources={"metadata": {"path": str(path.parent)}}
+        fresh,
+        timeout=120,
+        kernel_name="binder",
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(path.parent)}},
     ).execute()
     threads, policy, enforced, peak = fresh.cells[-1].outputs[0].text.split()
     assert (threads, policy, int(enforced)) == ("1", "PASSIVE", GIBIBYTE)

@@ -202,7 +202,8 @@ def test_badges_link_to_their_rows_and_rows_say_how_sources_were_read(site):
     ledger = (site / "book" / "claims.html").read_text(encoding="utf-8")
     for row in ledger.split('<article class="pt-claim"')[1:]:
         assert re.search(
-            r"\((read in full text|read in a secondary source|abstract read|picture viewed)\)", row
+            r"\((read in full text|read in a secondary source|abstract read|picture viewed|run, not read)\)",
+            row,
         )
 
 
