@@ -3,9 +3,9 @@
 from dataclasses import replace
 from functools import cache
 
-import adversaries
 import pytest
 import torch
+from adversaries import BY_NAME, report
 from torch import nn
 
 from papertrail.architecture_diagram import compare, inspect_model
@@ -15,17 +15,9 @@ from papertrail.architecture_diagram.sublayer import Rule
 from papertrail.architecture_diagram.trace import BranchTrace, Report, Stack, Trace
 
 pytestmark = pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
-CASES = {case.name: case for case in adversaries.CASES}
 ENTRANCE, END = "at the branch's entrance", "at the branch's end"
 AFTER, SKIP, LEAD = "on the main path after the sum", "on the skip", "on the main path before the branch"
 F = "feed-forward"
-
-
-@cache
-def report(name):
-    """What the inspector finds in one of the adversaries, in eval mode."""
-    with seeded(0):
-        return inspect_model(CASES[name].make().eval(), torch.randn(2, 5, adversaries.D))
 
 
 @cache
@@ -49,14 +41,14 @@ def words(result):
     return " ".join(result.differences)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", BY_NAME)
 def test_a_placement_agrees_with_a_report_exactly_where_the_report_names_it_and_the_sums_are_in_a_row(name):
     traced = report(name)
     expected = traced.placement if not traced.parallel else "another"
     assert [word for word in RULES if compare(word, traced).agrees] == [w for w in RULES if w == expected]
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", BY_NAME)
 def test_a_report_agrees_with_itself(name):
     result = compare(report(name), report(name))
     assert result.agrees and result.differences == ()

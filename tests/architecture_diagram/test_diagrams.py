@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from functools import cache
 
-import adversaries
 import pytest
 import torch
+from adversaries import BY_NAME, report
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.patches import Circle, FancyBboxPatch
@@ -21,17 +21,10 @@ from papertrail.architecture_diagram.measurements import PRE_LN, PUBLISHED, seed
 from papertrail.architecture_diagram.sublayer import Rule
 from papertrail.architecture_diagram.trace import PLACEMENT_WORDS, BranchTrace, Report, Stack, Trace
 
-CASES = {case.name: case for case in adversaries.CASES}
 BOXES = {"norm", "dropout", "× a", "× gate", "+"} | {
     "self-attention", "cross-attention", "position mixing", "feed-forward",
 }  # fmt: skip
 LAST = "…after the last block"
-
-
-@cache
-def report(name):
-    with seeded(0):
-        return inspect_model(CASES[name].make().eval(), torch.randn(2, 5, adversaries.D))
 
 
 @cache
@@ -194,7 +187,7 @@ def test_a_second_path_is_drawn_at_its_sum_and_said_in_picture_and_words(name):
     assert "Hybrid" in drawing[1] and not dashed_lines(diagrams.draw_block(report("functional, post")))
 
 
-@pytest.mark.parametrize("name", [*CASES])
+@pytest.mark.parametrize("name", [*BY_NAME])
 def test_words_say_what_the_picture_says(name):
     whole = report(name)
     stack = whole.stacks[0]
@@ -277,7 +270,7 @@ def test_parallel_branches_and_branches_without_a_partner_are_ringed():
 
 @pytest.mark.parametrize("declared", ["pre", PUBLISHED, "B2T", "parallel"])
 def test_every_difference_stands_in_the_picture_and_in_the_words(declared):
-    result = compare(report(declared) if declared in CASES else declared, report("LayerScale"))
+    result = compare(report(declared) if declared in BY_NAME else declared, report("LayerScale"))
     drawing = diagrams.draw_comparison(result)
     assert result.agrees is (declared == "pre")
     for difference in result.differences:
@@ -310,7 +303,7 @@ def comparisons():
 
 FAMILIES = {
     "blocks": lambda: [
-        *map(diagrams.draw_block, {report(name).stacks[0] for name in CASES}),  # many look alike
+        *map(diagrams.draw_block, {report(name).stacks[0] for name in BY_NAME}),  # many look alike
         *(diagrams.draw_block(of_torch(), i) for i in (0, 1)), diagrams.draw_block(WIDE), diagrams.draw_block(LONE),
     ],
     "comparisons": lambda: list(comparisons()),

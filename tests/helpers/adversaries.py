@@ -3,12 +3,15 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from papertrail.architecture_diagram import Report, inspect_model
+from papertrail.architecture_diagram.measurements import seeded
 from papertrail.architecture_diagram.transformer import FeedForward, MultiHeadAttention
 
 D, HEADS, INNER, DEPTH = 16, 2, 32, 3
@@ -845,3 +848,12 @@ CASES = [
     Case("softmaxed", of(Softmaxed), "none", "none"),
     Case("batch norm", of(Batch), "none", "none"),
 ]
+
+BY_NAME = {case.name: case for case in CASES}
+
+
+@cache
+def report(name: str) -> Report:
+    """What the inspector finds in one of the cases, in eval mode."""
+    with seeded(0):
+        return inspect_model(BY_NAME[name].make().eval(), torch.randn(2, 5, D))

@@ -261,6 +261,7 @@ def test_the_search_finds_chinese_terms_by_their_parts(open_page, word):
 def test_the_search_still_tells_words_apart(open_page):
     page = open_page("search.html?q=热预")  # the characters of a term, in an order that no page has
     page.get_by_text("did not match any documents").wait_for()
+    assert page.locator("#search-results li a").count() == 0
 
 
 def test_chinese_terms_carry_their_language(site):
