@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from papertrail.architecture_diagram.norms import Norm
-from papertrail.architecture_diagram.operations import COPIES, PARTS
+from papertrail.architecture_diagram.operations import COPIES, PARTS, drops
 from papertrail.architecture_diagram.paths import Step
 from papertrail.architecture_diagram.recording import Node
 from papertrail.architecture_diagram.streams import Residual, Streams
@@ -139,13 +139,10 @@ def _onward(residual: Residual, streams: Streams) -> list[Step]:
             if user.index in seen or norm:
                 continue
             seen.add(user.index)
-            noise = user.op in ("native_dropout", "_fused_dropout") or (
-                user.op == "mul" and any(p.random for p in user.inputs)
-            )
-            if noise:
+            if drops(user):
                 steps.append(Step("dropout", user))
             if (
-                noise
+                drops(user)
                 or user.op in COPIES | PARTS | {"cat", "neg"}
                 or (user.op == "where" and node in user.inputs[1:])
                 or (user.op in ("mul", "div") and _by_constant(user))

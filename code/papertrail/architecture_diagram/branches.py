@@ -12,6 +12,7 @@ from papertrail.architecture_diagram.operations import (
     COPIES,
     FUSED_SUMS,
     PARTS,
+    drops,
     is_mixing,
 )
 from papertrail.architecture_diagram.paths import Step
@@ -113,8 +114,7 @@ def _step_in_branch(streams: "Streams", node: Node, members: set[int]) -> tuple[
     carried = [p for p in inputs if p.index in members]
     if len({id(p) for p in carried}) != 1 or node.index in streams.inside:
         return None
-    noise = any(p.random for p in node.inputs)
-    what = "dropout" if noise else "scale" if node.op in ("mul", "div", "addcmul") else "shift"
+    what = "dropout" if drops(node) else "scale" if node.op in ("mul", "div", "addcmul") else "shift"
     return carried[0], Step(what, node)
 
 
@@ -134,12 +134,10 @@ def _entrances(streams: "Streams", root: Node, members: set[int], end: Node) -> 
                 following = norm.result, (*steps, Step("norm", norm.result, norm))
             elif norm:
                 continue
-            elif user.op in COPIES | PARTS | {"cat", "stack"}:
-                noise = "dropout" in user.op
-                following = user, (*steps, Step("dropout", user)) if noise else steps
-            elif user.op in ("mul", "div", "add", "sub", "where") and _only(streams, user, members, node):
-                noise = any(p.random for p in user.inputs)
-                following = user, (*steps, Step("dropout", user)) if noise else steps
+            elif user.op in COPIES | PARTS | {"cat", "stack"} or (
+                user.op in ("mul", "div", "add", "sub", "where") and _only(streams, user, members, node)
+            ):
+                following = user, (*steps, Step("dropout", user)) if drops(user) else steps
             else:
                 found.setdefault(tuple(step.what for step in steps), steps)
                 continue

@@ -51,6 +51,7 @@ def inspect_model(model: nn.Module, *args: Any, **kwargs: Any) -> Report:
     Returns:
         A report with `.placement` ("post", "pre", "res-post", "sandwich", "none", "hybrid"), `.norm`
         ("layernorm", "rmsnorm", "none"), `.parallel`, `.final_norm`, `.num_blocks`, `.stacks` and `.evidence`.
+        `.norm`, `.parallel` and `.final_norm` are "hybrid" where stacks, or the norms of one, differ.
 
     Raises:
         TypeError: `model` is no module.

@@ -34,6 +34,7 @@ PARTS = {
     "pixel_shuffle", "pixel_unshuffle", "movedim",
 }  # fmt: skip
 OPAQUE = {"_transformer_encoder_layer_fwd"}  # a whole block in one operation, norms and sums included
+DROPOUTS = {"native_dropout", "_fused_dropout"}
 SCALING = {"mul", "div", "neg"}
 SUMS = {"add", "sub", "rsub", "addmm", "baddbmm", "addcmul", "index_add", "scatter_add", "index_put", "lerp"}
 FUSED_SUMS = {"addmm", "baddbmm", "addcmul"}  # the first input is added to a product of the others
@@ -44,6 +45,11 @@ def same(node: Node) -> Node:
     while node.op in COPIES and node.inputs:
         node = node.inputs[0]
     return node
+
+
+def drops(node: Node) -> bool:
+    """Whether an operation is a dropout: one by name, or a product with random numbers."""
+    return node.op in DROPOUTS or (node.op in SCALING and any(parent.random for parent in node.inputs))
 
 
 def is_mixing(node: Node) -> bool:

@@ -11,10 +11,12 @@ from papertrail.architecture_diagram.branches import Branch, read_branches
 from papertrail.architecture_diagram.norms import find_norms
 from papertrail.architecture_diagram.operations import (
     COPIES,
+    DROPOUTS,
     FUSED_SUMS,
     PARTS,
     SCALING,
     SUMS,
+    drops,
     is_mixing,
     same,
     same_stack,
@@ -137,7 +139,7 @@ class Streams:
             return None
         if node.op in COPIES:
             return node.inputs[0], None
-        if node.op == "native_dropout" or node.op == "_fused_dropout":
+        if node.op in DROPOUTS:
             return node.inputs[0], Step("dropout", node)
         if node.op in PARTS:
             whole = node.op != "overlap" or len(node.inputs) == 1
@@ -149,9 +151,8 @@ class Streams:
             carrier = self._carrier(node.inputs)
             if carrier is None:
                 return None
-            noise = any(parent.random for parent in node.inputs)
             gate = any(self.mixed[parent.index] >> carrier.index & 1 for parent in node.inputs)
-            return carrier, Step("dropout" if noise else "gate" if gate else "scale", node)
+            return carrier, Step("dropout" if drops(node) else "gate" if gate else "scale", node)
         if node.op in ("add", "sub") and not self._residual_at(node):
             carrier = self._carrier(node.inputs)
             if carrier and self._later_state([p for p in node.inputs if p.data]) is carrier:
