@@ -8,17 +8,18 @@ ifeq ($(origin REPO),command line)
 export PAPERTRAIL_REPO := $(REPO)
 endif
 
-.PHONY: book test prove serve lab execute claims status picture lock lint clean help
+.PHONY: book test prove serve lab grading execute claims status picture lock lint clean help
 
 book: .venv/book.done  ## build the site into _build/html (REPO=https://... adds launch buttons)
 	$(RUN) tools/build.py
 
-test: .venv/test.done  ## prove the course: unit tests, ledger, notebooks, cold build, links, the site in a browser
-prove: .venv/test.done  ## the same with every long check, run whole
+test: .venv/test.done .sandbox/sandbox.done  ## prove the course: unit tests, ledger, notebooks, cold build, links, the site in a browser
+prove: .venv/test.done .sandbox/sandbox.done  ## the same with every long check, run whole
 test: CHECKS = -m "not long"
 prove: CHECKS =
 test prove:
 	$(RUN) tools/browser.py
+	$(RUN) tools/bubblewrap.py
 	$(RUN) tools/build.py --cold
 	$(RUN) -m ruff check .
 	$(RUN) -m pytest -n 2 --dist loadfile $(CHECKS)
@@ -28,6 +29,10 @@ serve: book  ## show the site at http://localhost:8000
 
 lab: .venv/test.done  ## open the notebooks in JupyterLab
 	$(RUN) -m jupyter lab book $(if $(filter 0,$(shell id -u)),--allow-root)
+
+grading: .venv/grading.done .sandbox/sandbox.done  ## install what assigning and grading need, and try the sandbox
+	$(RUN) tools/bubblewrap.py
+	$(RUN) -m papertrail.coursework doctor
 
 execute: .venv/test.done  ## re-run notebooks in place, on purpose (NB=book/NAME.ipynb for one)
 	$(RUN) tools/execute.py $(NB)
@@ -49,12 +54,18 @@ lint: .venv/test.done  ## format and check the code
 	$(RUN) -m ruff check .
 
 clean:  ## remove what was built and installed
-	rm -rf _build .venv .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build .venv .sandbox .pytest_cache .ruff_cache .hypothesis
 	find book code tests tools -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf code/*.egg-info book/.ipynb_checkpoints
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.sandbox/sandbox.done: requirements/learn.lock requirements/torch.lock requirements/torch-cpu.lock tools/install.py
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found"; exit 1; }
+	@.sandbox/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .sandbox || { echo "$(NO_VENV)"; exit 1; }
+	.sandbox/bin/python tools/install.py sandbox
+	touch $@
 
 .venv/%.done: requirements/%.lock requirements/torch.lock requirements/torch-cpu.lock pyproject.toml tools/install.py
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found"; exit 1; }

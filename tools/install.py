@@ -1,8 +1,10 @@
 """Install one of the locked sets into the virtual environment that runs this file. Standard library only.
 
-    .venv/bin/python tools/install.py book|learn|test
+    .venv/bin/python tools/install.py book|learn|grading|test
+    .sandbox/bin/python tools/install.py sandbox
 
-`learn` and `test` need torch, which has two locks: requirements/torch-cpu.lock (the CPU build, whose version
+`sandbox` is `learn` without the course's own package: what student code runs in when it is graded, where the
+course's functions would be the answers. All but `book` need torch, which has two locks: requirements/torch-cpu.lock (the CPU build, whose version
 is `2.13.0+cpu`) and requirements/torch.lock (the build on the package index, which on Linux brings its CUDA
 packages).
 The CPU build is taken where pip can see it: from a folder or an index named in pip's own configuration.
@@ -14,7 +16,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SETS = ("book", "learn", "test")
+SETS = ("book", "learn", "grading", "test", "sandbox")
 
 
 def pip(*arguments: str) -> int:
@@ -65,8 +67,10 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    locks = [arguments[0]] if arguments[0] == "book" else [torch_lock(), arguments[0]]
-    status = install(*locks)
+    wanted = "learn" if arguments[0] == "sandbox" else arguments[0]
+    status = install(*([] if wanted == "book" else [torch_lock()]), wanted)
+    if arguments[0] == "sandbox":
+        return status
     return status or pip("install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ".")
 
 

@@ -71,13 +71,14 @@ def resolve(requirements: list[str], name: str, *options: str, wheels: Collectio
 
 
 def main() -> int:
-    everything = pins("requirements.txt", "requirements-dev.txt")
+    everything = pins("requirements.txt", "requirements-dev.txt", "requirements-grading.txt")
     torch = next(pin for pin in everything if pin.startswith("torch=="))
-    exact = ["--universal", "--constraint", "requirements.txt"]
+    exact = ["--universal", "--constraint", "requirements.txt", "--constraint", "requirements-grading.txt"]
     resolve([pin for pin in everything if pin != torch], "test", "--universal")
     fitted = [*exact, "--constraint", "requirements/test.lock"]
     resolve(pins("requirements/book.in"), "book", *fitted)
     resolve(pins("requirements/learn.in"), "learn", *fitted)
+    resolve(pins("requirements/grading.in"), "grading", *fitted)
     resolve([torch], "torch", *fitted)
     cpu = f"{torch}+cpu"
     folder = os.environ.get("PIP_FIND_LINKS", "")

@@ -1,0 +1,114 @@
+"""Tables for people and for learning platforms: one row for every student of the roster, whatever became of their work."""
+
+import csv
+import io
+
+from . import gradebook
+from .course import Course, write
+from .grading import read_result, students_with_work
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def table_text(rows: list[list[str]]) -> str:
+    """Rows as CSV. A text that a spreadsheet would run as a formula gets an apostrophe in front."""
+
+    def safe(value: object) -> str:
+        text = "" if value is None else str(value)
+        return "'" + text if text.startswith(FORMULA) and not _is_number(text) else text
+
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows([[safe(value) for value in row] for row in rows])
+    return buffer.getvalue()
+
+
+def _is_number(text: str) -> bool:
+    """Does a spreadsheet read this as a number, and so not as a formula?"""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def read_report(course: Course, chapter: str, step: str) -> dict[str, dict[str, str]]:
+    """A step's report, one row (the last) for each student; empty where the step was not taken."""
+    path = course.report(chapter, step)
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["student"]: row for row in csv.DictReader(file) if row.get("student")}
+
+
+def standing(course: Course, chapter: str) -> dict[str, tuple[str, str]]:
+    """What became of each student's work, and why: graded, refused, failed, collected (not graded yet) or missing."""
+    collected, graded = read_report(course, chapter, "collected"), read_report(course, chapter, "graded")
+    has_work = set(students_with_work(course, chapter))
+    table = {}
+    for student in gradebook.scores(course, chapter):
+        result, last = read_result(course, chapter, student), graded.get(student, {})
+        refused = collected.get(student, {}).get("status") == "refused"
+        if last.get("status") in ("refused", "failed"):
+            table[student] = last["status"], last["reason"]
+        elif result and student in has_work:
+            note = f"; a later file was refused: {collected[student]['reason']}" if refused else ""
+            table[student] = "graded", ("; ".join(result["notes"]) + note).removeprefix("; ")
+        elif refused:
+            table[student] = "refused", collected[student]["reason"]
+        else:
+            table[student] = (
+                ("collected", "not graded yet")
+                if student in has_work
+                else ("missing", "nothing was handed in")
+            )
+    return table
+
+
+def as_csv(course: Course, chapter: str) -> str:
+    """Everything that is known about each student's work on a chapter."""
+    rows: list[list] = [["student", "last_name", "first_name", "email", "status", "score", "max_score", "to_be_graded_by_hand",
+                         "late_seconds", "penalty", "submitted", "reason"]]  # fmt: skip
+    states = standing(course, chapter)
+    for student, row in gradebook.scores(course, chapter).items():
+        status, reason = states[student]
+        graded = status == "graded"
+        rows.append([student, row["last_name"], row["first_name"], row["email"], status,
+                     f"{row['score']:g}" if graded else "", f"{row['max_score']:g}", "yes" if graded and row["by_hand"] else "no",
+                     f"{row['late_seconds']:g}", f"{row['penalty']:g}", row["timestamp"], reason])  # fmt: skip
+    return table_text(rows)
+
+
+def as_canvas(course: Course, chapter: str, lms_ids: dict[str, str]) -> str:
+    """A gradebook that Canvas imports: students, then points possible, then one score each; no score where none was earned.
+
+    Args:
+        lms_ids: the platform's own number of a student, where the roster has it.
+    """
+    scores, states = gradebook.scores(course, chapter), standing(course, chapter)
+    most = next((row["max_score"] for row in scores.values()), 0.0)
+    rows: list[list] = [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", chapter],
+                        ["    Points Possible", "", "", "", "", f"{most:g}"]]  # fmt: skip
+    for student, row in scores.items():
+        score = f"{row['score']:g}" if states[student][0] == "graded" else ""
+        rows.append(
+            [
+                f"{row['last_name']}, {row['first_name']}",
+                lms_ids.get(student, ""),
+                student,
+                student,
+                "",
+                score,
+            ]
+        )
+    return table_text(rows)
+
+
+FORMATS = ("csv", "canvas")
+
+
+def export(course: Course, chapter: str, kind: str, lms_ids: dict[str, str]):
+    """Write grades/<chapter>.csv or grades/<chapter>-canvas.csv in the course's folder; returns the path."""
+    text = as_csv(course, chapter) if kind == "csv" else as_canvas(course, chapter, lms_ids)
+    path = course.root / "grades" / (f"{chapter}.csv" if kind == "csv" else f"{chapter}-{kind}.csv")
+    write(path, text, mode=0o600)
+    return path

@@ -1,0 +1,123 @@
+"""Small changes to a reference solution, one at a time: what a careful grader must notice.
+
+Operators are replaced, numbers moved, axes turned, flags flipped, arguments swapped, wrapping calls dropped,
+statements left out. Each mutant is the whole source of the cell with one change.
+"""
+
+import ast
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+BINARY = {
+    ast.Add: (ast.Sub, ast.Mult), ast.Sub: (ast.Add, ast.Mult), ast.Mult: (ast.Div, ast.Add), ast.Div: (ast.Mult, ast.Sub),
+    ast.Pow: (ast.Mult, ast.Add), ast.MatMult: (ast.Mult,), ast.FloorDiv: (ast.Div, ast.Mult), ast.Mod: (ast.FloorDiv, ast.Mult),
+}  # fmt: skip
+COMPARED = {
+    ast.Lt: (ast.LtE, ast.Gt), ast.LtE: (ast.Lt, ast.GtE), ast.Gt: (ast.GtE, ast.Lt), ast.GtE: (ast.Gt, ast.LtE),
+    ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.Is: (ast.IsNot,), ast.IsNot: (ast.Is,),
+    ast.In: (ast.NotIn,), ast.NotIn: (ast.In,),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One changed solution: which line, what was there, what is there now, and the whole source."""
+
+    line: int
+    before: str
+    after: str
+    code: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.before} -> {self.after}"
+
+
+def _numbers(value: float) -> list[float]:
+    """Other numbers near a number: one more, one less, its opposite; for a fraction, half and double."""
+    if isinstance(value, bool):
+        return [not value]
+    near = [value + 1, value - 1, -value] if float(value).is_integer() else [value * 2, value / 2, -value]
+    return list(dict.fromkeys(other for other in near if other != value))
+
+
+def _others(node: ast.AST) -> Iterator[ast.AST]:
+    """What a node could be mistaken for."""
+    if isinstance(node, ast.BinOp):
+        for operator in BINARY.get(type(node.op), ()):
+            yield ast.BinOp(node.left, operator(), node.right)
+        if isinstance(node.op, (ast.Sub, ast.Div, ast.Pow, ast.MatMult, ast.FloorDiv)):
+            yield ast.BinOp(node.right, node.op, node.left)
+    elif isinstance(node, ast.Compare) and len(node.ops) == 1:
+        for operator in COMPARED.get(type(node.ops[0]), ()):
+            yield ast.Compare(node.left, [operator()], node.comparators)
+    elif isinstance(node, ast.BoolOp):
+        yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
+    elif isinstance(node, ast.UnaryOp) and not isinstance(node.operand, ast.Constant):
+        yield node.operand
+    elif isinstance(node, ast.Constant) and isinstance(node.value, (bool, int, float)):
+        for value in _numbers(node.value):
+            yield ast.Constant(value)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
+        yield ast.Constant(node.value[1:])
+    elif isinstance(node, ast.IfExp):
+        yield ast.IfExp(node.test, node.orelse, node.body)
+    elif isinstance(node, ast.Call):
+        plain = [part for part in node.args if not isinstance(part, ast.Starred)]
+        if len(plain) == len(node.args) >= 2 and ast.dump(node.args[0]) != ast.dump(node.args[1]):
+            yield ast.Call(node.func, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
+        if len(plain) == 1:
+            yield node.args[0]
+        if isinstance(node.func, ast.Attribute) and not isinstance(node.func.value, ast.Name):
+            yield node.func.value
+        for at in range(len(node.keywords)):
+            yield ast.Call(node.func, node.args, node.keywords[:at] + node.keywords[at + 1 :])
+    elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+        yield node.value
+
+
+def _kept(statement: ast.stmt) -> bool:
+    """Statements that are never left out: definitions, imports, docstrings."""
+    documents = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    return documents or isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Pass))
+
+
+def _places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
+    """Every node below `tree` with its place: parent, field, position in a list (or None). No annotations, no docstrings."""
+    for parent in ast.walk(tree):
+        for name, value in ast.iter_fields(parent):
+            if name in ("annotation", "returns", "decorator_list", "ctx", "op", "ops"):
+                continue
+            for at, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
+                documents = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+                in_document = isinstance(parent, ast.Expr) or isinstance(parent, ast.JoinedStr)
+                if isinstance(node, ast.AST) and not documents and not (in_document and isinstance(node, ast.Constant)):
+                    yield parent, name, at, node
+
+
+def _put(parent: ast.AST, name: str, at: int | None, node: ast.AST) -> None:
+    """Put a node in a place."""
+    if at is None:
+        setattr(parent, name, node)
+    else:
+        getattr(parent, name)[at] = node
+
+
+def mutants(code: str) -> list[Mutant]:
+    """Every mutant of `code`, in the order of its lines, none twice."""
+    tree = ast.parse(code)
+    original = ast.unparse(tree)
+    found: dict[str, Mutant] = {}
+    for parent, name, at, node in list(_places(tree)):
+        others = list(_others(node))
+        if isinstance(node, ast.stmt) and not _kept(node):
+            others.append(ast.Pass())
+        for other in others:
+            _put(parent, name, at, ast.fix_missing_locations(ast.copy_location(copy.copy(other), node)))
+            try:
+                changed = ast.unparse(tree)
+            finally:
+                _put(parent, name, at, node)
+            if changed != original and changed not in found:
+                found[changed] = Mutant(node.lineno, ast.unparse(node), ast.unparse(other), changed)
+    return sorted(found.values(), key=lambda mutant: mutant.line)
