@@ -14,8 +14,8 @@ NOT_FINITE = {"nan", "inf", "-inf"}  # how Jupyter sends such numbers
 class Expected:
     """One probe of the reference solution: its value, its worth, and what each known mistake sends instead.
 
-    `mistakes` maps the message of a known mistake to what it sends where that is wrong: a "value", or an "error" with
-    its "text". A probe that a mistake passes does not list it.
+    `mistakes` maps the message of a known mistake to what it sends where that is wrong: a "value", or an "error".
+    A probe that a mistake passes does not list it.
     """
 
     name: str
@@ -92,25 +92,28 @@ def finite(value: object, depth: int = 0) -> bool:
 
 
 def _agrees(sent: dict, mistake: dict, tolerance: float) -> bool:
-    """Did a student send what a known mistake sends: the same value, or the same error with the same text?
-
-    The kind of error alone is too weak: a typo raises a TypeError as well.
-    """
+    """Did a student send what a known mistake sends: the same value, or the same kind of error?"""
     if "error" in mistake:
-        text = mistake.get("text")
-        return sent.get("error") == mistake["error"] and bool(text) and sent.get("text") == text
+        return sent.get("error") == mistake["error"]
     return "error" not in sent and "value" in sent and same(sent["value"], mistake["value"], tolerance)
 
 
-def _agreement(sent: dict[str, list[dict]], probes: list[Expected]) -> dict[str, int]:
-    """For each known mistake, on how many probes the student did as it does: sent the same, or passed as it does."""
+def _agreement(sent: dict[str, list[dict]], probes: list[Expected]) -> tuple[dict[str, int], set[str]]:
+    """On how many probes a student did as each known mistake does, and which mistakes account for all they sent.
+
+    To do as it does is to send the same, or to pass where it passes. A mistake accounts for all only where some of
+    that are values: a typo raises a TypeError everywhere too.
+    """
     counts = {says: 0 for expected in probes for says in expected.mistakes}
+    with_values = set()
     for expected in probes:
         answers = sent.get(expected.name, [])
         for says in counts:
             mistake = expected.mistakes.get(says, {"value": expected.value})
-            counts[says] += len(answers) == 1 and _agrees(answers[0], mistake, expected.tolerance)
-    return counts
+            if len(answers) == 1 and _agrees(answers[0], mistake, expected.tolerance):
+                counts[says] += 1
+                with_values |= {says} if "value" in mistake else set()
+    return counts, {says for says in with_values if counts[says] == len(probes)}
 
 
 def _text(value: object, most: int) -> str:
@@ -133,18 +136,20 @@ def _why_stopped(answer: dict) -> str:
     return f"It stopped with {error}: {text}" if text else f"It stopped with {error}."
 
 
-def _why(answers: list[dict], expected: Expected, agreement: dict[str, int]) -> str:
-    """The message for a probe that did not send the right value, once."""
+def _why(answers: list[dict], expected: Expected, counts: dict[str, int], certain: set[str]) -> str:
+    """The message for a probe that did not send the right value, once.
+
+    A value names the known mistakes that send it. An error names only those that account for everything else too.
+    """
     if not answers:
         return "No answer came. The cell stopped before this check, or was cut off."
     if len(answers) > 1:
         return "This check answered more than once, so none of its answers counts."
     (answer,) = answers
-    named = [
-        says for says, mistake in expected.mistakes.items() if _agrees(answer, mistake, expected.tolerance)
-    ]
+    named = [says for says, mistake in expected.mistakes.items() if _agrees(answer, mistake, expected.tolerance)
+             and ("error" not in mistake or says in certain)]  # fmt: skip
     if named:
-        return max(named, key=lambda says: agreement[says])
+        return max(named, key=lambda says: counts[says])
     if "error" in answer or "value" not in answer:
         return _why_stopped(answer)
     value, right = answer["value"], shape(expected.value)
@@ -173,12 +178,12 @@ def judge(sent: list[dict], probes: list[Expected]) -> list[Verdict]:
     for answer in sent:
         if isinstance(answer, dict) and isinstance(answer.get("name"), str):
             by_name.setdefault(answer["name"], []).append(answer)
-    agreement = _agreement(by_name, probes)
+    counts, certain = _agreement(by_name, probes)
     verdicts = []
     for expected in probes:
         answers = by_name.get(expected.name, [])
         passed = (len(answers) == 1 and "value" in answers[0] and "error" not in answers[0]
                   and same(answers[0]["value"], expected.value, expected.tolerance))  # fmt: skip
-        message = "" if passed else _why(answers, expected, agreement)
+        message = "" if passed else _why(answers, expected, counts, certain)
         verdicts.append(Verdict(expected.name, passed, expected.points if passed else 0.0, message))
     return verdicts

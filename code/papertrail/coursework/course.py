@@ -1,5 +1,6 @@
 """Where an instructor's files lie: one folder, the course, with a room for each step."""
 
+import contextlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ EXERCISES = Path("book") / "exercises"  # the student notebooks that the site sh
 class Course:
     """The folder `coursework/` (or another), with what is written by hand and what is generated.
 
-    By hand: source/<chapter>/<chapter>.ipynb and roster.csv. Everything else is made by the commands and is git-ignored.
+    By hand: source/<chapter>/<chapter>.ipynb and roster.csv. The commands make everything else, and git ignores it.
     """
 
     root: Path
@@ -62,14 +63,19 @@ class Course:
 
 
 def write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
-    """Write a file whole or not at all: to a temporary file beside it, then renamed over it. Makes its folder."""
+    """Write a file whole or not at all: to a temporary file beside it, then renamed over it. Makes its folder.
+
+    A link at `path` is replaced, not followed. The file has `mode`, whatever the one before had.
+    """
+    data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(data)
         os.chmod(name, mode)
         os.replace(name, path)
     except BaseException:
-        os.unlink(name)
+        with contextlib.suppress(FileNotFoundError):  # stopped right after it was renamed
+            os.unlink(name)
         raise

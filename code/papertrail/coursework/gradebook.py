@@ -8,6 +8,8 @@ import csv
 import hashlib
 import json
 import logging
+import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -38,6 +40,10 @@ from .assignment import PROBES, is_mistake, marks, read_assignment
 from .course import Course, write
 
 AUTHORS_ONLY = "<!-- authors only -->"
+
+# nbgrader calls alembic by its bare name, and an environment's programs need not be on the path.
+if (PROGRAMS := str(Path(sys.executable).parent)) not in os.environ.get("PATH", "").split(os.pathsep):
+    os.environ["PATH"] = os.pathsep.join([PROGRAMS, os.environ.get("PATH", "")])
 
 
 class RemoveAuthorsCells(NbGraderPreprocessor):

@@ -236,7 +236,7 @@ def local(workers: int):
     return run
 
 
-def on_cluster(address: str, retries: int = 2):
+def on_cluster(address: str, retries: int = 2, timeout: float = 20.0):
     """Run jobs on the Dask cluster whose scheduler is at `address`; a job whose worker died runs again elsewhere.
 
     Every worker's machine needs the grading packages, bubblewrap and the students' environment.
@@ -245,7 +245,7 @@ def on_cluster(address: str, retries: int = 2):
     def run(jobs: list[Job]) -> Iterator[tuple[Job, dict | BaseException]]:
         from distributed import Client, as_completed
 
-        with Client(address, timeout=20) as client:
+        with Client(address, timeout=timeout) as client:
             running = {client.submit(grade_one, job, key=f"grade-{job.student}-{job.digest[:16]}-{os.urandom(4).hex()}",
                                      retries=retries, pure=False): job for job in jobs}  # fmt: skip
             for done in as_completed(running):

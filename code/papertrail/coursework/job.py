@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import sys
+import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -29,7 +31,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionComplete, DeadKernelError
 
 from .probes import MIME
-from .sandbox import NOBODY, Cell, Limits, Outcome, inner_command
+from .sandbox import NOBODY, Cell, Limits, Outcome, call_filter, inner_command
 
 STEP = 0.2  # seconds between two looks at what the kernel uses
 GRACE = 5.0  # seconds by the clock between the request to stop and the end of the kernel
@@ -59,9 +61,8 @@ class Client(NotebookClient):
             self.error = str(content.get("ename"))[:60]
         elif kind == "display_data" and isinstance(content.get("data"), dict):
             answer = content["data"].get(MIME)
-            if isinstance(answer, dict) and len(self.sent) < ANSWERS:
+            if isinstance(answer, dict) and len(self.sent) < ANSWERS and self.shown <= self.limits.output:
                 self.sent.append({key: answer[key] for key in KEPT if key in answer})
-                return
         if kind in (
             "stream",
             "display_data",
@@ -136,10 +137,14 @@ class Watch:
 @contextlib.asynccontextmanager
 async def kernel(folder: Path, base: Path, seed: str, limits: Limits, deadline: float):
     """A client with a fresh kernel in the sandbox, and the watch over it; both are gone afterwards."""
-    specs, run = folder / "kernels" / "boxed", folder / "run"
-    for path in (specs, run):
-        path.mkdir(parents=True, exist_ok=True)
-    argv = inner_command(folder, base, seed, limits)
+    specs = folder / "kernels" / "boxed"
+    specs.mkdir(parents=True, exist_ok=True)
+    # A new folder for each kernel: what an earlier one left behind, or leaves while it dies, is in no one's way.
+    run = Path(tempfile.mkdtemp(dir=folder, prefix="run"))
+    calls, filling = os.pipe()
+    with os.fdopen(filling, "wb") as file:
+        file.write(call_filter())
+    argv = inner_command(run, base, seed, limits, calls)
     spec = {"argv": argv, "display_name": "boxed", "language": "python", "interrupt_mode": "message"}
     (specs / "kernel.json").write_text(json.dumps(spec))
     context = zmq.asyncio.Context()
@@ -161,7 +166,8 @@ async def kernel(folder: Path, base: Path, seed: str, limits: Limits, deadline: 
         allow_errors=True,
         startup_timeout=90,
     )
-    await client.async_start_new_kernel(stdout=DEVNULL, stderr=DEVNULL)
+    await client.async_start_new_kernel(stdout=DEVNULL, stderr=DEVNULL, pass_fds=(calls,))
+    os.close(calls)
     watching = None
     try:
         watch = Watch(client, limits, deadline)
@@ -176,8 +182,7 @@ async def kernel(folder: Path, base: Path, seed: str, limits: Limits, deadline: 
         with contextlib.suppress(Exception):
             await manager.shutdown_kernel(now=True)
         context.destroy(linger=0)
-        for socket in run.iterdir():
-            socket.unlink()
+        shutil.rmtree(run, ignore_errors=True)
 
 
 async def one_pass(cells: list[str], left_out: set[int], outcome: Outcome, start) -> tuple[int | None, str]:
@@ -198,6 +203,9 @@ async def one_pass(cells: list[str], left_out: set[int], outcome: Outcome, start
                 except DeadKernelError:
                     outcome.cells[index] = Cell(client.sent, "killed", client.error)
                     return index, watch.why or "ended its kernel"
+                except Exception:  # what came is no message, or holds what no text can hold; no reason to fail the job
+                    outcome.cells[index] = Cell(client.sent, "killed", client.error)
+                    return index, watch.why or "sent what is no message of a notebook"
                 ended = "too slow" if watch.asked is not None else "error" if client.error else "done"
                 outcome.cells[index] = Cell(client.sent, ended, client.error)
             return None, ""

@@ -65,13 +65,14 @@ class _Finder(HTMLParser):
         """Look inside scripts and styles as well."""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag.rpartition(":")[2] in ACTIVE:
-            self.found[f"<{tag}>"] = None
+        if (local := tag.rpartition(":")[2]) in ACTIVE:
+            self.found[f"<{local}>"] = None
+        shown = re.sub(r"[^\w:-]", "?", tag[:20])  # a name can hold anything, and a report shows it
         for name, value in attrs:
             if value is not None and re.fullmatch(r"on[a-z]+", name):
-                self.found[f"{name}= in <{tag[:20]}>"] = None
+                self.found[f"{name[:30]}= in <{shown}>"] = None
             elif name == "srcdoc" or (name in LINKS and value and _active_link(tag, value)):
-                self.found[f"an active address ({name}) in <{tag[:20]}>"] = None
+                self.found[f"an active address ({name}) in <{shown}>"] = None
 
 
 def active_html(text: str) -> list[str]:

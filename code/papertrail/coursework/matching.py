@@ -69,7 +69,7 @@ def _by_platform(part: str, students: Sequence[Student]) -> list[Student]:
     without_number = [one for one in by_name if not one.lms_id]
     if by_name and not by_number and not without_number:
         raise Unmatched(
-            f"unknown student: the name fits {by_name[0].id}, but {found['number']} is not the lms_id of that student"
+            f"unknown student: the name fits {by_name[0].id}, but {found['number'][:20]} is not that student's lms_id"
         )
     return by_number or without_number
 

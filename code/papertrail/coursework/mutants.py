@@ -1,23 +1,27 @@
 """Small changes to a reference solution, one at a time: what a careful grader must notice.
 
-Operators are replaced, numbers moved, axes turned, flags flipped, arguments swapped, wrapping calls dropped,
-statements left out. Each mutant is the whole source of the cell with one change.
+Operators are replaced, numbers moved, axes turned, flags flipped, arguments swapped, calls dropped, statements left
+out. Annotations, decorators, docstrings, the text of f-strings and what an error says stay as they are. Each mutant is
+the whole source of the cell with one change.
 """
 
 import ast
 import copy
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 BINARY = {
-    ast.Add: (ast.Sub, ast.Mult), ast.Sub: (ast.Add, ast.Mult), ast.Mult: (ast.Div, ast.Add), ast.Div: (ast.Mult, ast.Sub),
-    ast.Pow: (ast.Mult, ast.Add), ast.MatMult: (ast.Mult,), ast.FloorDiv: (ast.Div, ast.Mult), ast.Mod: (ast.FloorDiv, ast.Mult),
+    ast.Add: (ast.Sub, ast.Mult), ast.Sub: (ast.Add, ast.Mult), ast.Mult: (ast.Div, ast.Add),
+    ast.Div: (ast.Mult, ast.Sub), ast.Pow: (ast.Mult, ast.Add), ast.MatMult: (ast.Mult,),
+    ast.FloorDiv: (ast.Div, ast.Mult), ast.Mod: (ast.FloorDiv, ast.Mult),
 }  # fmt: skip
 COMPARED = {
     ast.Lt: (ast.LtE, ast.Gt), ast.LtE: (ast.Lt, ast.GtE), ast.Gt: (ast.GtE, ast.Lt), ast.GtE: (ast.Gt, ast.LtE),
     ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.Is: (ast.IsNot,), ast.IsNot: (ast.Is,),
     ast.In: (ast.NotIn,), ast.NotIn: (ast.In,),
 }  # fmt: skip
+LEFT_ALONE = {"annotation", "returns", "decorator_list", "exc", "cause", "ctx", "op", "ops"}
 
 
 @dataclass(frozen=True)
@@ -37,23 +41,52 @@ def _numbers(value: float) -> list[float]:
     """Other numbers near a number: one more, one less, its opposite; for a fraction, half and double."""
     if isinstance(value, bool):
         return [not value]
-    near = [value + 1, value - 1, -value] if float(value).is_integer() else [value * 2, value / 2, -value]
+    whole = isinstance(value, int) or value.is_integer()
+    near = [value + 1, value - 1, -value] if whole else [value * 2, value / 2, -value]
     return list(dict.fromkeys(other for other in near if other != value))
 
 
-def _others(node: ast.AST) -> Iterator[ast.AST]:
-    """What a node could be mistaken for."""
+def _other_operators(node: ast.AST) -> Iterator[ast.AST]:
+    """An operation or comparison with another operator, or with its sides swapped."""
     if isinstance(node, ast.BinOp):
         for operator in BINARY.get(type(node.op), ()):
             yield ast.BinOp(node.left, operator(), node.right)
         if isinstance(node.op, (ast.Sub, ast.Div, ast.Pow, ast.MatMult, ast.FloorDiv)):
             yield ast.BinOp(node.right, node.op, node.left)
-    elif isinstance(node, ast.Compare) and len(node.ops) == 1:
-        for operator in COMPARED.get(type(node.ops[0]), ()):
-            yield ast.Compare(node.left, [operator()], node.comparators)
+    elif isinstance(node, ast.AugAssign):
+        for operator in BINARY.get(type(node.op), ()):
+            yield ast.AugAssign(node.target, operator(), node.value)
+    elif isinstance(node, ast.Compare):
+        for at, op in enumerate(node.ops):
+            for operator in COMPARED.get(type(op), ()):
+                yield ast.Compare(
+                    node.left, [*node.ops[:at], operator(), *node.ops[at + 1 :]], node.comparators
+                )
     elif isinstance(node, ast.BoolOp):
         yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
-    elif isinstance(node, ast.UnaryOp) and not isinstance(node.operand, ast.Constant):
+
+
+def _other_calls(node: ast.Call, own: set[str]) -> Iterator[ast.AST]:
+    """A call with swapped arguments, without one of its keywords, or dropped, so that what it is called on is left."""
+    plain = [part for part in node.args if not isinstance(part, ast.Starred)]
+    if len(plain) == len(node.args) >= 2 and ast.dump(node.args[0]) != ast.dump(node.args[1]):
+        yield ast.Call(node.func, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
+    if len(plain) == 1:
+        yield plain[0]
+    if isinstance(node.func, ast.Attribute):
+        on = node.func.value
+        if (
+            not isinstance(on, ast.Name) or on.id in own
+        ):  # `x` of `x.exp()`, but not `torch` of `torch.exp(x)`
+            yield on
+    for at in range(len(node.keywords)):
+        yield ast.Call(node.func, node.args, node.keywords[:at] + node.keywords[at + 1 :])
+
+
+def _others(node: ast.AST, own: set[str]) -> Iterator[ast.AST]:
+    """What a node could be mistaken for. `own` are the names that the code itself assigns or takes as arguments."""
+    yield from _other_operators(node)
+    if isinstance(node, ast.UnaryOp) and not isinstance(node.operand, ast.Constant):
         yield node.operand
     elif isinstance(node, ast.Constant) and isinstance(node.value, (bool, int, float)):
         for value in _numbers(node.value):
@@ -63,15 +96,7 @@ def _others(node: ast.AST) -> Iterator[ast.AST]:
     elif isinstance(node, ast.IfExp):
         yield ast.IfExp(node.test, node.orelse, node.body)
     elif isinstance(node, ast.Call):
-        plain = [part for part in node.args if not isinstance(part, ast.Starred)]
-        if len(plain) == len(node.args) >= 2 and ast.dump(node.args[0]) != ast.dump(node.args[1]):
-            yield ast.Call(node.func, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
-        if len(plain) == 1:
-            yield node.args[0]
-        if isinstance(node.func, ast.Attribute) and not isinstance(node.func.value, ast.Name):
-            yield node.func.value
-        for at in range(len(node.keywords)):
-            yield ast.Call(node.func, node.args, node.keywords[:at] + node.keywords[at + 1 :])
+        yield from _other_calls(node, own)
     elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
         yield node.value
 
@@ -79,20 +104,31 @@ def _others(node: ast.AST) -> Iterator[ast.AST]:
 def _kept(statement: ast.stmt) -> bool:
     """Statements that are never left out: definitions, imports, docstrings."""
     documents = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-    return documents or isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Pass))
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Pass)
+    return documents or isinstance(statement, definitions)
 
 
 def _places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
-    """Every node below `tree` with its place: parent, field, position in a list (or None). No annotations, no docstrings."""
-    for parent in ast.walk(tree):
+    """Every node that may change, with its place: parent, field, position in a list (or None)."""
+    waiting = deque([tree])
+    while waiting:
+        parent = waiting.popleft()
         for name, value in ast.iter_fields(parent):
-            if name in ("annotation", "returns", "decorator_list", "ctx", "op", "ops"):
+            if name in LEFT_ALONE or (isinstance(parent, ast.Assert) and name == "msg"):
                 continue
             for at, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
-                documents = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-                in_document = isinstance(parent, ast.Expr) or isinstance(parent, ast.JoinedStr)
-                if isinstance(node, ast.AST) and not documents and not (in_document and isinstance(node, ast.Constant)):
+                text = isinstance(node, ast.Constant) and isinstance(parent, (ast.Expr, ast.JoinedStr))
+                if isinstance(node, ast.AST) and not text:
+                    waiting.append(node)
                     yield parent, name, at, node
+
+
+def _own_names(tree: ast.AST) -> set[str]:
+    """The names that a piece of code assigns or takes as arguments."""
+    stored = {
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    return stored | {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
 
 
 def _put(parent: ast.AST, name: str, at: int | None, node: ast.AST) -> None:
@@ -103,13 +139,22 @@ def _put(parent: ast.AST, name: str, at: int | None, node: ast.AST) -> None:
         getattr(parent, name)[at] = node
 
 
+def _parses(code: str) -> bool:
+    """Is this Python? Not every change of a pattern to match is."""
+    try:
+        ast.parse(code)
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
 def mutants(code: str) -> list[Mutant]:
     """Every mutant of `code`, in the order of its lines, none twice."""
     tree = ast.parse(code)
-    original = ast.unparse(tree)
+    original, own = ast.unparse(tree), _own_names(tree)
     found: dict[str, Mutant] = {}
     for parent, name, at, node in list(_places(tree)):
-        others = list(_others(node))
+        others = list(_others(node, own))
         if isinstance(node, ast.stmt) and not _kept(node):
             others.append(ast.Pass())
         for other in others:
@@ -118,6 +163,6 @@ def mutants(code: str) -> list[Mutant]:
                 changed = ast.unparse(tree)
             finally:
                 _put(parent, name, at, node)
-            if changed != original and changed not in found:
+            if changed != original and changed not in found and _parses(changed):
                 found[changed] = Mutant(node.lineno, ast.unparse(node), ast.unparse(other), changed)
     return sorted(found.values(), key=lambda mutant: mutant.line)

@@ -16,6 +16,7 @@ from .markup import active_attachment, active_html, active_markdown, without_pic
 from .parsing import AGAIN, Unreadable, read_notebook
 
 MAX_SOURCE = 100_000  # bytes of one cell's text, pictures in Markdown not counted
+MAX_TEXT = 1_000_000  # bytes of all texts of a student together: judging them costs time
 FLAGS = ("grade", "solution", "task")  # what a cell is; a change of these is no accident
 KINDS = {"code": "a code cell", "markdown": "a Markdown cell", "raw": "a raw cell"}
 # What nbgrader (with or without the three signs) and this course look for in cells.
@@ -145,11 +146,30 @@ def _foreign(
     return reasons, notes
 
 
+def _size(cell: nbformat.NotebookNode) -> int:
+    """The bytes of a cell's text, without the pictures in it."""
+    return len((cell.source if cell.cell_type == "code" else without_pictures(cell.source)).encode())
+
+
+def _texts(notebook: nbformat.NotebookNode, asked: dict[str, nbformat.NotebookNode]) -> list[str]:
+    """Reasons about the texts that are the student's: answers, and cells that are none of the assignment's."""
+    theirs = {}
+    for place, cell in enumerate(notebook.cells, 1):
+        name = _grade_id(cell)
+        if name not in asked or not _is_restored(asked[name]):  # what is put back is neither seen nor run
+            theirs[place] = f"The cell {name!r}" if name in asked else f"Cell {place}", cell
+    if (size := sum(_size(cell) for _, cell in theirs.values())) > MAX_TEXT:
+        return [
+            f"The notebook holds {size // 1000} kB of text; at most {MAX_TEXT // 1000} kB are taken. "
+            "Delete what does not belong to the answers."
+        ]
+    return [reason for name, cell in theirs.values() for reason in _text(cell, name)]
+
+
 def _text(cell: nbformat.NotebookNode, place: str) -> list[str]:
     """Reasons about the text of a cell that is the student's."""
     reasons = []
-    picture_free = cell.source if cell.cell_type == "code" else without_pictures(cell.source)
-    if (size := len(picture_free.encode())) > MAX_SOURCE:
+    if (size := _size(cell)) > MAX_SOURCE:
         # Judged no further: what is refused anyway need not cost time.
         return [
             f"{place} holds {size // 1000} kB of text; at most {MAX_SOURCE // 1000} kB are taken. Shorten it."
@@ -188,11 +208,7 @@ def _inspected(
         foreign_reasons, foreign_notes = _foreign(notebook, asked)
         reasons += foreign_reasons
         notes += foreign_notes
-    for place, cell in enumerate(notebook.cells, 1):
-        name = _grade_id(cell)
-        if name in asked and _is_restored(asked[name]):
-            continue  # what it holds is put back, so nothing of it is seen or run
-        reasons += _text(cell, f"The cell {name!r}" if name in asked else f"Cell {place}")
+    reasons += _texts(notebook, asked)
     return Precheck(list(dict.fromkeys(reasons)), notes), notebook
 
 

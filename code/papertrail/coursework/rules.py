@@ -15,16 +15,13 @@ BY_NAME = {  # ways to reach something by a text that names it; only beside one 
     "getattr", "getattr_static", "attrgetter", "methodcaller", "__getattribute__", "__getattr__", "__dict__", "vars",
     "globals", "locals", "import_module", "getmembers",
 }  # fmt: skip
-EVERYWHERE = {
-    "globals",
-    "setattr",
-}  # a statement of another cell that assigns through one of these may change any name
-PROMPT = re.compile(r"^(?:>>>(?: |$)|\.\.\.(?: |$)|In \[\d+\]: ?|\s*\.{3,}: ?)", re.MULTILINE)
-MAGIC = re.compile(r"^(?P<indent>\s*)(?P<target>[\w, ]+=\s*)?(?:%{1,2}\w*|!+)(?P<rest>.*)$")
-SCOPES = (
+EVERYWHERE = {"globals", "setattr"}  # a statement that assigns through one of these may change any name
+PROMPT = re.compile(r"^(?:>>>(?: |$)|\.\.\.(?: |$)|In \[\d+\]: ?|\s*+\.{3,}: ?)", re.MULTILINE)
+MAGIC = re.compile(r"^(?P<indent>\s*+)(?P<target>[\w, ]++=\s*+)?(?:%{1,2}\w*|!+)(?P<rest>.*)$")
+SCOPES = (  # what binds names otherwise than by assignment, or keeps them to itself
     ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp,
     ast.GeneratorExp, ast.Import, ast.ImportFrom, ast.Global, ast.Match, ast.ExceptHandler,
-)  # fmt: skip  # what binds names otherwise than by assignment, or keeps them to itself
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,12 +87,7 @@ def _changed(nodes: list[ast.AST]) -> set[str]:
     for node in nodes:
         if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
             names.add(_root(node))
-        elif (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id == "setattr"
-            and node.args
-        ):
+        elif isinstance(node, ast.Call) and node.args and getattr(node.func, "id", "") == "setattr":
             names |= {"setattr", _root(node.args[0])}
     return names - {None}
 
@@ -129,24 +121,29 @@ def _scoped(table: symtable.SymbolTable) -> tuple[set[str], set[str]]:
 
 
 def _part_of_the_answer(solution: list[Statement], others: list[Statement]) -> list[Statement]:
-    """The statements of other cells that an answer rests on.
+    """The statements of other cells that an answer rests on: they bind what it takes, or a function that it defines.
 
-    They bind a name that it takes, or a function that it defines. A student who compares their own function with the library's in another cell has done nothing wrong, even where
+    A student who compares their own function with the library's in another cell has done nothing wrong, even where
     both cells use the same names for what is in between.
     """
+    makers = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     own = frozenset().union(*(one.binds for one in solution))
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
-    defined = frozenset().union(*(one.binds for one in solution if isinstance(one.tree, kinds)
-                                  or isinstance(getattr(one.tree, "value", None), ast.Lambda)))  # fmt: skip
-    inner = frozenset().union(*(one.uses for one in solution if isinstance(one.tree, kinds)))
-    outer = frozenset().union(*(one.uses for one in solution)) - own
-    wanted = EVERYWHERE | (defined or own) | inner | outer
-    taken, left = [], list(others)
-    while more := [one for one in left if one.binds & wanted]:
-        taken += more
-        left = [one for one in left if not one.binds & wanted]
-        wanted = wanted.union(*(one.uses for one in more))
-    return taken
+    defined, wanted = set(), set(EVERYWHERE)
+    for one in solution:
+        wanted |= one.uses - own
+        if isinstance(one.tree, makers) or isinstance(getattr(one.tree, "value", None), ast.Lambda):
+            defined |= one.binds
+            wanted |= one.uses
+    by_name: dict[str, list[int]] = {}
+    for at, one in enumerate(others):
+        for name in one.binds:
+            by_name.setdefault(name, []).append(at)
+    taken, waiting = set(), list(wanted | (defined or own))
+    while waiting:
+        for at in by_name.pop(waiting.pop(), ()):
+            taken.add(at)
+            waiting += others[at].uses
+    return [others[at] for at in sorted(taken)]
 
 
 def _own_attributes(answer: list[Statement]) -> tuple[set[str], set[str]]:
@@ -156,20 +153,12 @@ def _own_attributes(answer: list[Statement]) -> tuple[set[str], set[str]]:
     for node in nodes:
         if isinstance(node, ast.ClassDef):
             classes.add(node.name)
-            attributes |= {
-                part.name for part in node.body if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef))
-            }
-            attributes |= {name.id for part in node.body for name in ast.walk(part)
-                           if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)}  # fmt: skip
+            attributes = attributes.union(*(_statement(part).binds for part in node.body))
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             attributes.add(node.attr)
     objects = {"self", "cls"} | classes
     for node in nodes:
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.value, ast.Call)
-            and _root(node.value.func) in classes
-        ):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and _root(node.value) in classes:
             objects |= {target.id for target in node.targets if isinstance(target, ast.Name)}
     return objects, attributes
 
@@ -191,9 +180,8 @@ def _imported(
     for name in node.names:
         whole = f"{node.module}.{name.name}" if isinstance(node, ast.ImportFrom) else name.name
         bound = name.asname or (name.name if isinstance(node, ast.ImportFrom) else name.name.split(".")[0])
-        if (wanted is None or bound in wanted) and any(
-            f"{whole}.".startswith(f"{one}.") for one in forbidden
-        ):
+        asked = wanted is None or bound in wanted
+        if asked and any(f"{whole}.".startswith(f"{one}.") for one in forbidden):
             found.add(name.name)
     return found
 
@@ -256,12 +244,7 @@ def forbidden_uses(solution: str, others: list[str], forbidden: tuple[str, ...])
             in_builtins = node.attr in RUN_TEXT and _root(node.value) in ("builtins", "__builtins__")
             if (node.attr in last and not own) or in_builtins:
                 found[_dotted(node)] = None
-        elif (
-            by_name
-            and isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and _last(node.value) in last
-        ):
+        elif by_name and isinstance(node, ast.Constant) and _last(str(node.value)) in last:
             found[f'"{node.value}"'] = None
     for one in answer:
         for name in sorted(one.uses & plain):

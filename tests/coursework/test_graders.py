@@ -1,0 +1,206 @@
+"""Every grader on trial: a right answer, answers that do no work, known mistakes, and small changes to the solution."""
+
+import ast
+import functools
+import operator
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from papertrail.coursework.assignment import Assignment, Exercise, is_mistake, marks, read_assignment
+from papertrail.coursework.comparison import same
+from papertrail.coursework.mutants import Mutant
+from papertrail.coursework.trial import Trial, stub
+
+SOURCES = sorted(Path(__file__).resolve().parents[2].glob("coursework/source/*/*.ipynb"))
+CLASSES = (
+    "autumn",
+    "spring",
+    "evening",
+    "2031",
+    "résumé",
+)  # other seeds than the one that every test here uses
+LEAST_MUTANTS, LEAST_KILLED, LEAST_MISTAKES = 60, 0.95, 5
+
+# Changes to a reference solution that still earn full points, and why that is right: {chapter: {exercise: ...}}.
+SURVIVORS: dict[str, dict[str, dict[str, str]]] = {
+    "architecture_diagram": {
+        "norm": {
+            "line 17: x - mean -> mean - x": "the same: the difference is squared",
+            "line 40: x - mean -> mean - x": "the same: the difference is squared",
+            "line 54: 0 -> -1": "the same: a gain has one axis, its first and its last",
+        },
+        "stack": {
+            "line 49: 1 -> -1": "the same: a stack is a pair, and its second entry is its last",
+            "line 50: 1 -> -1": "the same: a stack is a pair, and its second entry is its last",
+        },
+        "schedule": {
+            "line 8: min(step, d_model, warmup) -> min(d_model, step, warmup)": "the same: min has no order",
+            "line 13: min(rising, falling) -> min(falling, rising)": "the same: min has no order",
+            "line 45: max(0, last - first + 1) -> max(last - first + 1, 0)": "the same: max has no order",
+        },
+        "table": {
+            "line 10: d_model // num_heads -> d_model / num_heads": "right: it leaves no rest, and 3.0 counts as 3",
+            "line 29: max(1, -(-low // row)) -> max(-(-low // row), 1)": "the same: max has no order",
+        },
+    },
+}
+
+
+@functools.cache
+def assignment(path: Path) -> Assignment:
+    return read_assignment(path)
+
+
+@functools.cache
+def on_trial(path: Path, name: str, seed: str = "trial") -> Trial:
+    (exercise,) = (one for one in assignment(path).exercises if one.name == name)
+    return Trial(assignment(path), exercise, seed)
+
+
+@functools.cache
+def survivors(path: Path, name: str) -> tuple[list[Mutant], int]:
+    return on_trial(path, name).surviving()
+
+
+CASES = [(path, exercise.name) for path in SOURCES for exercise in assignment(path).exercises]
+every_source = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+every_exercise = pytest.mark.parametrize(
+    ("path", "name"), CASES, ids=[f"{path.stem}-{name}" for path, name in CASES]
+)
+
+
+def cell_of(path: Path, name: str) -> str:
+    """The source of the cell with a grade id."""
+    (found,) = (cell for cell in assignment(path).notebook.cells if marks(cell).get("grade_id") == name)
+    return found.source
+
+
+def test_there_are_graders_to_try():
+    assert CASES, "no source notebook under coursework/source"
+
+
+@every_exercise
+def test_the_reference_earns_every_point(path, name):
+    trial = on_trial(path, name)
+    assert trial.score(trial.exercise.solution) == pytest.approx(trial.exercise.points)
+
+
+@every_exercise
+def test_an_answer_that_does_no_work_earns_next_to_nothing(path, name):
+    trial = on_trial(path, name)
+    assert trial.exercise.trivial <= 1
+    scores = {answer: trial.score(code) for answer, code in trial.trivial_answers().items()}
+    assert max(scores.values()) <= trial.exercise.trivial, scores
+
+
+@every_exercise
+def test_each_known_mistake_loses_points_and_is_told_what_it_is(path, name):
+    trial = on_trial(path, name)
+    mistakes = trial.exercise.mistakes
+    assert len({mistake.says for mistake in mistakes}) == len(mistakes) >= LEAST_MISTAKES
+    for mistake in mistakes:
+        verdicts = trial.judge(mistake.code)
+        assert sum(verdict.points for verdict in verdicts) < trial.exercise.points - 0.1, mistake.says
+        told = [verdict.message for verdict in verdicts if not verdict.passed]
+        assert mistake.says in told, f"{mistake.says!r} was told {told}"
+
+
+@every_exercise
+def test_a_careful_grader_notices_nearly_every_small_change(path, name):
+    alive, count = survivors(path, name)
+    assert count >= LEAST_MUTANTS
+    assert len(alive) <= (1 - LEAST_KILLED) * count, [str(mutant) for mutant in alive]
+
+
+@every_exercise
+def test_every_change_that_survives_is_listed_with_a_reason_and_nothing_else_is(path, name):
+    listed = SURVIVORS.get(path.stem, {}).get(name, {})
+    alive = {str(mutant) for mutant in survivors(path, name)[0]}
+    assert all(listed.values())
+    assert not alive - listed.keys(), "these survive and are not in SURVIVORS"
+    assert not listed.keys() - alive, "SURVIVORS names these, but they are noticed now, or are gone"
+
+
+def test_the_list_of_survivors_names_exercises_that_exist():
+    named = {(chapter, name) for chapter, exercises in SURVIVORS.items() for name in exercises}
+    assert named <= {(path.stem, name) for path, name in CASES}
+
+
+@pytest.mark.parametrize("seed", CLASSES)
+@every_exercise
+def test_another_class_gets_the_same_marks(path, name, seed):
+    trial = on_trial(path, name, seed)
+    assert trial.score(trial.exercise.solution) == pytest.approx(trial.exercise.points)
+    noticed = {says for probe in trial.expected for says in probe.mistakes}
+    assert {mistake.says for mistake in trial.exercise.mistakes} <= noticed
+
+
+@every_exercise
+def test_most_points_depend_on_the_seed_of_the_class(path, name):
+    """Where a right value is the same in every class, a student can copy it from another one's feedback."""
+    here, there = on_trial(path, name).expected, on_trial(path, name, CLASSES[0]).expected
+    pairs = zip(here, there, strict=True)
+    drawn = sum(one.points for one, other in pairs if not same(one.value, other.value, one.tolerance))
+    assert drawn >= sum(one.points for one in here) / 2
+
+
+def forbidden(path: Path) -> list[tuple[Exercise, str]]:
+    return [(exercise, word) for exercise in assignment(path).exercises for word in exercise.forbidden]
+
+
+@every_source
+def test_a_forbidden_name_exists_and_costs_every_point(path):
+    for exercise, word in forbidden(path):
+        assert callable(operator.attrgetter(word.removeprefix("torch."))(torch)), f"{word}: no such function"
+        module, _, last = word.rpartition(".")
+        for use in (f"import torch\nlibrary = {word}", f"from {module} import {last} as library\nlibrary"):
+            assert on_trial(path, exercise.name).score(f"{use}\n{exercise.solution}") == 0, word
+
+
+@every_exercise
+def test_the_self_check_passes_the_reference_and_stops_the_stub(path, name):
+    exercise = on_trial(path, name).exercise
+    visible = [cell.source for cell in assignment(path).notebook.cells if cell.cell_type == "code"]
+    space: dict = {}
+    exec(visible[0], space)
+    exec(exercise.solution, space)
+    exec(cell_of(path, f"{name}-check"), space)
+    exec(stub(exercise.solution), space)
+    with pytest.raises(NotImplementedError):
+        exec(cell_of(path, f"{name}-check"), space)
+
+
+@every_source
+def test_what_students_see_needs_torch_and_the_standard_library_only(path):
+    for cell in assignment(path).notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        seen = re.sub(r"### BEGIN HIDDEN TESTS.*### END HIDDEN TESTS", "", cell.source, flags=re.DOTALL)
+        for node in ast.walk(ast.parse(seen)):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                names = (
+                    [node.module] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names]
+                )
+                assert {name.partition(".")[0] for name in names} <= {"torch", *sys.stdlib_module_names}, (
+                    cell.id
+                )
+
+
+@every_source
+def test_known_mistakes_come_last_behind_a_cell_that_says_so(path):
+    cells = assignment(path).notebook.cells
+    (at,) = (place for place, cell in enumerate(cells) if cell.id == "mistakes-intro")
+    assert cells[at].source.startswith("<!-- authors only -->")
+    assert [is_mistake(cell) for cell in cells] == [False] * (at + 1) + [True] * (len(cells) - at - 1)
+
+
+@every_source
+def test_what_a_person_grades_has_a_model_answer_that_students_do_not_get(path):
+    assert assignment(path).by_hand
+    for name in assignment(path).by_hand:
+        first, *_, last = cell_of(path, name).split("\n")
+        assert (first, last) == ("### BEGIN SOLUTION", "### END SOLUTION")
