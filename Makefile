@@ -18,8 +18,7 @@ prove: .venv/test.done .sandbox/sandbox.done  ## the same with every long check,
 test: CHECKS = -m "not long"
 prove: CHECKS =
 test prove:
-	$(RUN) tools/browser.py
-	$(RUN) tools/bubblewrap.py
+	$(RUN) tools/browser.py && $(RUN) tools/bubblewrap.py
 	$(RUN) tools/build.py --cold
 	$(RUN) -m ruff check .
 	$(RUN) -m pytest -n 2 --dist loadfile $(CHECKS)

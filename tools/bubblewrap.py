@@ -4,7 +4,10 @@ import os
 import shutil
 import subprocess
 
-BY_HAND = "install the package bubblewrap with this machine's package manager (Linux only; macOS and Windows need a Linux machine)"
+BY_HAND = (
+    "install the package bubblewrap with this machine's package manager "
+    "(Linux only; macOS and Windows need a Linux machine)"
+)
 
 
 def get_bubblewrap() -> str:

@@ -3,10 +3,10 @@
     .venv/bin/python tools/install.py book|learn|grading|test
     .sandbox/bin/python tools/install.py sandbox
 
-`sandbox` is `learn` without the course's own package: what student code runs in when it is graded, where the
-course's functions would be the answers. All but `book` need torch, which has two locks: requirements/torch-cpu.lock (the CPU build, whose version
-is `2.13.0+cpu`) and requirements/torch.lock (the build on the package index, which on Linux brings its CUDA
-packages).
+`sandbox` is `learn` without the course's own package: student code is graded in it, and the course's functions
+would be the answers there. All but `book` need torch, which has two locks: requirements/torch-cpu.lock (the CPU
+build, whose version is `2.13.0+cpu`) and requirements/torch.lock (the build on the package index, which on Linux
+brings its CUDA packages).
 The CPU build is taken where pip can see it: from a folder or an index named in pip's own configuration.
 """
 

@@ -16,17 +16,35 @@ ALL_BUT_NET = '"--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-ut
 
 BREAKS = [  # what is broken, what in sandbox.py is replaced by what, and the finding that must turn bad
     ("the network is left open", '"--unshare-all"', ALL_BUT_NET, "no network"),
-    ("other folders are in view", '"--proc", "/proc", "--dev"', '"--ro-bind", "/tmp", "/host", "--proc", "/proc", "--dev"',
-     "the course is out of sight"),
-    ("the root can be written", '"--chdir", "/work", "--remount-ro", "/",', '"--chdir", "/work",', "nothing can be changed"),
+    (
+        "other folders are in view",
+        '"--proc", "/proc", "--dev"',
+        '"--ro-bind", "/tmp", "/host", "--proc", "/proc", "--dev"',
+        "the course is out of sight",
+    ),
+    (
+        "the root can be written",
+        '"--chdir", "/work", "--remount-ro", "/",',
+        '"--chdir", "/work",',
+        "nothing can be changed",
+    ),
     ("files may be of any size", 'f"--fsize={limits.file}"', '"--core=0"', "files are limited"),
-    ("shared memory may be of any size", '"--size", str(16 * MB), "--tmpfs", "/dev/shm"', '"--tmpfs", "/dev/shm"',
-     "files are limited"),
+    (
+        "shared memory may be of any size",
+        '"--size", str(16 * MB), "--tmpfs", "/dev/shm"',
+        '"--tmpfs", "/dev/shm"',
+        "files are limited",
+    ),
     ("any number of processes", 'f"--nproc={limits.processes}"', '"--core=0"', "processes are limited"),
     ("root stays root", "unprivileged if os.geteuid() == 0 else []", "[]", "processes are limited"),
-    ("memory without limit", 'f"--as={limits.address_space}", f"--nproc', '"--as=unlimited", f"--nproc', "memory is limited"),
+    (
+        "memory without limit",
+        'f"--as={limits.address_space}", f"--nproc',
+        '"--as=unlimited", f"--nproc',
+        "memory is limited",
+    ),
     ("processes of the machine in view", '"--proc", "/proc",', '"--bind", "/proc", "/proc",', "no rights"),
-]  # fmt: skip
+]
 
 
 def examined(code: Path, folder: Path) -> tuple[int, dict[str, tuple[bool, str]]]:
@@ -34,8 +52,11 @@ def examined(code: Path, folder: Path) -> tuple[int, dict[str, tuple[bool, str]]
     (folder / "course").mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "papertrail.coursework", "--course", str(folder / "course"), "doctor"],
-        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(code)}, cwd=folder,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(code)},
+        cwd=folder,
+    )
     findings = {}
     for line in done.stdout.splitlines():
         state, _, rest = line.partition("  ")

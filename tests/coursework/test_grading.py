@@ -26,7 +26,9 @@ def collected(tmp_path_factory):
     folder = tmp_path_factory.mktemp("class")
     course = make_course(folder, CLASS)
     forgot = "def mean_square(numbers):\n    return sum(x * x for x in numbers)"
-    library = "import statistics\ndef mean_square(numbers):\n    return statistics.fmean(x * x for x in numbers)"
+    library = (
+        "import statistics\ndef mean_square(numbers):\n    return statistics.fmean(x * x for x in numbers)"
+    )
     hand_in(folder / "in", "ann", answered(course))
     hand_in(folder / "in", "bob", answered(course, mean_square=forgot))
     hand_in(folder / "in", "cem", answered(course, mean_square=library))
@@ -91,13 +93,21 @@ def test_every_row_is_right_and_kept(graded_once, graded, tight):
     assert first["dee"].reason == "cell 3 ended its kernel"
     again = rows(graded, tight, run=lambda jobs: iter(()))
     assert {row.status for row in again.values()} == {"unchanged"}
-    assert {name: row.score for name, row in again.items()} == {name: row.score for name, row in first.items()}
+    assert {name: row.score for name, row in again.items()} == {
+        name: row.score for name, row in first.items()
+    }
     assert again["dee"].reason == first["dee"].reason
 
 
 def test_the_gradebook_agrees_and_what_a_person_grades_waits(graded):
     scores = gradebook.scores(graded, CHAPTER)
-    assert {name: row["score"] for name, row in scores.items()} == {"ann": 7, "bob": 4, "cem": 3, "dee": 7, "eva": None}
+    assert {name: row["score"] for name, row in scores.items()} == {
+        "ann": 7,
+        "bob": 4,
+        "cem": 3,
+        "dee": 7,
+        "eva": None,
+    }
     assert scores["ann"]["by_hand"] and scores["ann"]["max_score"] == 10
 
 
@@ -135,7 +145,14 @@ def test_one_that_breaks_down_is_listed_and_the_others_are_graded(course, tight,
     def broken(job):
         if job.student == "bob":
             raise SandboxError("the job did not end by itself and was stopped")
-        return {"student": job.student, "digest": job.digest, "score": 0.0, "exercises": {}, "notes": [], "cell_notes": {}}
+        return {
+            "student": job.student,
+            "digest": job.digest,
+            "score": 0.0,
+            "exercises": {},
+            "notes": [],
+            "cell_notes": {},
+        }
 
     monkeypatch.setattr(grading, "grade_one", broken)
     monkeypatch.setattr(gradebook, "record", lambda *_: None)
@@ -195,7 +212,9 @@ def test_a_class_has_a_secret_of_its_own_and_values_of_another_are_of_no_use(cou
     known = f"def running_sum(numbers):\n    return {values[1]} if numbers else []"
     hand_in(tmp_path / "in", "eva", answered(course, running_sum=known))
     collect(course, CHAPTER, tmp_path / "in")
-    assert rows(course, tight, run=one_by_one("eva"))["eva"].score == 5, "of 7: the empty list and the other exercise"
+    assert rows(course, tight, run=one_by_one("eva"))["eva"].score == 5, (
+        "of 7: the empty list and the other exercise"
+    )
 
 
 def test_the_table_has_everyone_with_a_reason(graded, tight, tmp_path):
@@ -210,7 +229,11 @@ def test_the_table_has_everyone_with_a_reason(graded, tight, tmp_path):
     assert table["ann"]["to_be_graded_by_hand"] == "yes"
     assert table["eva"]["status"] == "refused" and table["eva"]["score"] == "" and table["eva"]["reason"]
     canvas = list(csv.reader(io.StringIO(exporting.as_canvas(course, CHAPTER, {"ann": "4711"}))))
-    assert canvas[0][-1] == CHAPTER and canvas[1][-1] == "10" and ["Test, ann", "4711", "ann", "ann", "", "7"] in canvas
+    assert (
+        canvas[0][-1] == CHAPTER
+        and canvas[1][-1] == "10"
+        and ["Test, ann", "4711", "ann", "ann", "", "7"] in canvas
+    )
     assert [row[-1] for row in canvas if row[0] == "Test, eva"] == [""]
 
 
@@ -257,7 +280,10 @@ def test_marks_are_checked_before_any_is_entered(graded, tmp_path):
     table = tmp_path / "marks.csv"
     for text, why in (
         ("student,points\nann,1\n", "no column part"),
-        ("student,part,points\nann,why,1\neva,why,1\n", "line 3: no part 'why' of a graded submission of 'eva'"),
+        (
+            "student,part,points\nann,why,1\neva,why,1\n",
+            "line 3: no part 'why' of a graded submission of 'eva'",
+        ),
         ("student,part,points\nann,why,1\nbob,why,4\n", "line 3: points must be from 0 to 3, got '4'"),
         ("student,part,points\nann,why,nan\n", "points must be from 0 to 3, got 'nan'"),
     ):

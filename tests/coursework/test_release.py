@@ -41,7 +41,9 @@ def test_there_are_assignments():
 @pytest.mark.parametrize("chapter", [path.stem for path in SOURCES])
 def test_the_sites_copy_is_what_the_source_gives(chapter, released):
     committed = ROOT / "book" / "exercises" / f"{chapter}.ipynb"
-    assert committed.read_bytes() == released[chapter], f"run: python -m papertrail.coursework release {chapter}"
+    assert committed.read_bytes() == released[chapter], (
+        f"run: python -m papertrail.coursework release {chapter}"
+    )
 
 
 @pytest.mark.parametrize("chapter", [path.stem for path in SOURCES])
@@ -50,7 +52,14 @@ def test_students_get_no_answer(chapter, released):
     notebook = nbformat.reads(released[chapter].decode(), as_version=4)
     text = "\n".join(cell.source for cell in notebook.cells)
     everything = released[chapter].decode()
-    for word in ("BEGIN SOLUTION", "HIDDEN TESTS", "MISTAKE", "TRIVIAL", "authors only", "papertrail.coursework"):
+    for word in (
+        "BEGIN SOLUTION",
+        "HIDDEN TESTS",
+        "MISTAKE",
+        "TRIVIAL",
+        "authors only",
+        "papertrail.coursework",
+    ):
         assert word not in everything, word
     for exercise in assignment.exercises:
         inside = exercise.solution.split("### BEGIN SOLUTION")[1].split("### END SOLUTION")[0]
@@ -83,7 +92,10 @@ def test_each_chapters_assignment_is_as_the_course_promises():
         assert len(assignment.exercises) >= 4 and assignment.by_hand
         assert all(6 <= exercise.points <= 10 for exercise in assignment.exercises)
         text = "\n".join(cell.source for cell in assignment.notebook.cells if cell.cell_type == "markdown")
-        assert text.count("minutes ·") >= len(assignment.exercises) and text.count("<summary>Hint</summary>") >= 4
+        assert (
+            text.count("minutes ·") >= len(assignment.exercises)
+            and text.count("<summary>Hint</summary>") >= 4
+        )
 
 
 def test_a_release_says_which_one_it_is(tmp_path):

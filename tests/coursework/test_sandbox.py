@@ -102,8 +102,9 @@ def test_all_cells_together_have_a_limit(tight):
     ("greedy", "why"),
     [
         ("blocks = [bytearray(b'x' * 10**8) for _ in range(9)]", "more than 500 MB of memory"),
-        ("print('x' * 3_000_000)\nfor _ in range(100): print('x' * 100_000, flush=True)\ntime.sleep(5)", "more than 2 MB"),
-        ("children = [subprocess.Popen([sys.executable, '-c', 'x = bytearray(b\"x\" * 120_000_000); import time; time.sleep(30)'])"
+        ("for _ in range(100): print('x' * 100_000, flush=True)\ntime.sleep(5)", "more than 2 MB"),
+        ("greedy = 'x = bytearray(b\"x\" * 120_000_000); import time; time.sleep(30)'\n"
+         "children = [subprocess.Popen([sys.executable, '-c', greedy])"
          " for _ in range(8)]\ntime.sleep(10)", "more than 500 MB of memory"),
     ],
 )  # fmt: skip
@@ -137,7 +138,8 @@ for n in range(500):
 def test_nothing_is_left_behind(tight):
     mark = f"mark{os.getpid()}"
     before = set(Path(tempfile.gettempdir()).glob("pt-*"))
-    daemon = f"subprocess.Popen(['/usr/bin/env', 'M={mark}', 'sleep', '300'], start_new_session=True)\nopen('/tmp/left', 'w').write('x')"
+    daemon = f"subprocess.Popen(['/usr/bin/env', 'M={mark}', 'sleep', '300'], start_new_session=True)"
+    daemon += "\nopen('/tmp/left', 'w').write('x')"
     outcome = sandbox.run([PROBE, daemon, "probe('there', lambda: os.path.exists('/tmp/left'))"], "s", tight)
     assert sent(outcome) == {"there": True}
     assert set(Path(tempfile.gettempdir()).glob("pt-*")) <= before
@@ -152,7 +154,8 @@ def test_nothing_is_left_behind(tight):
 def test_no_network_not_even_this_machine(tight):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        look = f"import socket\nprobe('c', lambda: raised(lambda: socket.create_connection(('127.0.0.1', {port}), 3)))\n"
+        look = f"import socket\ndef call(): socket.create_connection(('127.0.0.1', {port}), 3)\n"
+        look += "probe('c', lambda: raised(call))\n"
         look += "probe('devices', lambda: [name for _, name in socket.if_nameindex()])"
         seen = sent(sandbox.run([PROBE, look], "s", tight))
     assert seen["c"] in ("ConnectionRefusedError", "OSError") and seen["devices"] == ["lo"]

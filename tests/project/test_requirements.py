@@ -7,7 +7,8 @@ import tomllib
 
 import pytest
 
-LOCKS = ("book", "learn", "test", "torch", "torch-cpu")
+LOCKS = ("book", "learn", "grading", "test", "torch", "torch-cpu")
+FILES = ("requirements.txt", "requirements-dev.txt", "requirements-grading.txt")
 
 
 def pins(text):
@@ -33,14 +34,11 @@ def lock(root, name):
 
 @pytest.fixture(scope="module")
 def direct(root):
-    return {
-        canonical(k): v
-        for k, v in pins(read(root, "requirements.txt") + read(root, "requirements-dev.txt")).items()
-    }
+    return {canonical(k): v for k, v in pins("".join(read(root, name) for name in FILES)).items()}
 
 
 def test_every_requirement_is_an_exact_pin(root):
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in FILES:
         lines = [line for line in read(root, name).splitlines() if line.strip() and not line.startswith("#")]
         assert lines and all(re.fullmatch(r"[A-Za-z0-9_.-]+==\S+", line) for line in lines)
 
@@ -62,7 +60,7 @@ def test_a_lock_holds_the_direct_pins_and_a_hash_for_every_package(root, direct,
 
 def test_locks_agree_with_one_another(root):
     whole = lock(root, "test")
-    for name in ("book", "learn", "torch-cpu"):
+    for name in ("book", "learn", "grading", "torch-cpu"):
         for package, versions in lock(root, name).items():
             if package in whole:
                 assert versions <= whole[package], (name, package)
@@ -74,12 +72,9 @@ def test_the_locks_cover_what_the_files_ask_for(root, direct):
             canonical(line) for line in read(root, name).splitlines() if line and not line.startswith("#")
         }
 
-    assert asked("requirements/book.in") <= set(lock(root, "book")) and asked("requirements/book.in") <= set(
-        direct
-    )
-    assert asked("requirements/learn.in") <= set(lock(root, "learn")) and asked(
-        "requirements/learn.in"
-    ) <= set(direct)
+    for name in ("book", "learn", "grading"):
+        assert asked(f"requirements/{name}.in") <= set(lock(root, name)) & set(direct)
+    assert asked("requirements/learn.in") <= asked("requirements/grading.in")
     assert set(direct) - {"torch"} <= set(lock(root, "test"))
     assert lock(root, "torch-cpu")["torch"] == {"2.13.0+cpu"} and lock(root, "torch")["torch"] == {"2.13.0"}
 
@@ -87,12 +82,15 @@ def test_the_locks_cover_what_the_files_ask_for(root, direct):
 def test_building_the_site_installs_neither_torch_nor_the_kernel_tools_of_the_tests(root):
     assert not {"torch", "matplotlib", "playwright", "jupyterlab", "pytest"} & set(lock(root, "book"))
     assert not {"jupyter-book", "playwright", "pytest", "nbval"} & set(lock(root, "learn"))
+    assert not {"nbgrader", "distributed", "jupyterlab"} & set(lock(root, "learn"))
 
 
 def test_the_packages_own_dependencies_carry_the_same_pins(root, direct):
     project = tomllib.loads(read(root, "pyproject.toml"))["project"]
     assert project["name"] == "transformer-paper-trail"
-    for name, version in pins("\n".join(project["dependencies"])).items():
+    extras = [pin for pins_of in project["optional-dependencies"].values() for pin in pins_of]
+    assert {canonical(name) for name in pins("\n".join(extras))} == {"nbgrader", "distributed"}
+    for name, version in pins("\n".join([*project["dependencies"], *extras])).items():
         assert direct[canonical(name)] == version
 
 

@@ -13,6 +13,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 import browser
+import bubblewrap
 import build
 import execute
 import install
@@ -23,7 +24,7 @@ from picture import PICTURE, picture
 
 def test_the_installer_names_the_sets_it_knows(capsys):
     assert install.main(["everything"]) == 2
-    assert "expected one of book, learn, test, got everything" in capsys.readouterr().err
+    assert "expected one of book, learn, grading, test, sandbox, got everything" in capsys.readouterr().err
 
 
 def test_the_installer_refuses_to_touch_the_system(monkeypatch, capsys):
@@ -45,6 +46,35 @@ def test_the_cpu_build_of_torch_is_taken_where_there_is_one(monkeypatch, capsys,
     said = capsys.readouterr().out
     for words in ("no such wheel", f"Python {platform.python_version()}", "CUDA", "Which build of torch?"):
         assert (words in said) is bool(found)
+
+
+def test_the_students_environment_is_the_learners_without_the_course(monkeypatch):
+    calls = []
+    monkeypatch.setattr(install, "torch_lock", lambda: "torch-cpu")
+    monkeypatch.setattr(install, "pip", lambda *arguments: calls.append(arguments) or 0)
+    assert install.main(["sandbox"]) == 0 and len(calls) == 1
+    assert {"requirements/torch-cpu.lock", "requirements/learn.lock"} <= set(calls[0]) and "." not in calls[0]
+
+
+def test_bubblewrap_is_found_installed_or_asked_for(monkeypatch):
+    monkeypatch.setattr(bubblewrap.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert bubblewrap.get_bubblewrap() == "/usr/bin/bwrap"
+    there, asked = {"apt-get"}, []
+    monkeypatch.setattr(
+        bubblewrap.shutil, "which", lambda name: f"/usr/bin/{name}" if name in there else None
+    )
+
+    def apt(command, **_):
+        asked.append(command[-1])
+        if command[-1] == "bubblewrap":
+            there.add("bwrap")
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(bubblewrap.subprocess, "run", apt)
+    assert bubblewrap.get_bubblewrap() == "/usr/bin/bwrap" and asked == ["-qq", "bubblewrap"]
+    there.clear()
+    with pytest.raises(RuntimeError, match="bubblewrap is missing; install the package"):
+        bubblewrap.get_bubblewrap()
 
 
 def test_a_failed_step_stops_the_installation(monkeypatch):

@@ -10,7 +10,8 @@
     python -m papertrail.coursework export CH --format csv|canvas
     python -m papertrail.coursework trial CH
 
-The exit status is 0, or 1 where something failed and is listed, or 2 for a mistake in the command or the course's files.
+The exit status is 0, or 1 where something failed and is listed, or 2 for a mistake in the command or in the course's
+files.
 """
 
 import argparse
@@ -64,8 +65,12 @@ def expected(course: Course, options: argparse.Namespace) -> int:
 
     path = make_expected(course, options.chapter)
     exercises = read_expected(course, options.chapter)["exercises"]
-    say_table([["exercise", "points", "probes"],
-               *([name, f"{one['points']:g}", str(len(one["probes"]))] for name, one in exercises.items())])  # fmt: skip
+    say_table(
+        [
+            ["exercise", "points", "probes"],
+            *([name, f"{one['points']:g}", str(len(one["probes"]))] for name, one in exercises.items()),
+        ]
+    )
     print(f"expected values: {path} (never give this file away)")
     return 0
 
@@ -94,8 +99,13 @@ def grade(course: Course, options: argparse.Namespace) -> int:
 
     grader = grading.Grader(course, options.chapter, Limits())
     roster = read_roster(course)
-    gradebook.enter_students(course, {one.id: {"first_name": one.first_name, "last_name": one.last_name, "email": one.email}
-                                      for one in roster.values()})  # fmt: skip
+    gradebook.enter_students(
+        course,
+        {
+            one.id: {"first_name": one.first_name, "last_name": one.last_name, "email": one.email}
+            for one in roster.values()
+        },
+    )
     found = options.student or grading.students_with_work(course, options.chapter)
     if unknown := [one for one in found if one not in roster]:
         print(f"not in the roster, and not graded: {', '.join(unknown)}", file=sys.stderr)
@@ -131,8 +141,11 @@ def feedback(course: Course, options: argparse.Namespace) -> int:
     """Write the pages that students get back."""
     from . import gradebook, grading
 
-    students = [one for one in grading.students_with_work(course, options.chapter)
-                if grading.read_result(course, options.chapter, one)]  # fmt: skip
+    students = [
+        one
+        for one in grading.students_with_work(course, options.chapter)
+        if grading.read_result(course, options.chapter, one)
+    ]
     failed = {}
     for student in tqdm(students, unit="page", disable=None):
         try:
@@ -175,8 +188,10 @@ def trial(course: Course, options: argparse.Namespace) -> int:
     for exercise in tqdm(assignment.exercises, unit="exercise", disable=None):
         on_trial = Trial(assignment, exercise)
         survivors, total = on_trial.surviving()
-        print(f"\n{exercise.name}: {exercise.points:g} points, {len(exercise.mistakes)} known mistakes, "
-              f"{total - len(survivors)} of {total} mutants noticed")  # fmt: skip
+        print(
+            f"\n{exercise.name}: {exercise.points:g} points, {len(exercise.mistakes)} known mistakes, "
+            f"{total - len(survivors)} of {total} mutants noticed"
+        )
         for mutant in survivors:
             print(f"  survives: {mutant}")
         for name, code in on_trial.trivial_answers().items():
@@ -210,8 +225,11 @@ def chapter_name(text: str) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="python -m papertrail.coursework", description=__doc__,
-                                  formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    top = argparse.ArgumentParser(
+        prog="python -m papertrail.coursework",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     top.add_argument(
         "--course", default="coursework", metavar="FOLDER", help="the course's folder (default: coursework)"
     )

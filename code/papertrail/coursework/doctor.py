@@ -1,7 +1,7 @@
 """Is everything here that grading needs, and does the sandbox really isolate? It is tried, not looked up.
 
 Each trial runs in the sandbox and attempts, within bounds, what a hostile submission would. The canaries are this
-module's own: a listening socket on the loopback device, a file in the course's folder, forty sleeping processes too many.
+module's own: a listening socket on the loopback device, a file in the course's folder, forty sleeping processes.
 """
 
 import importlib.util
@@ -76,7 +76,7 @@ def forks():
         os.waitpid(child, 0)
     return len(children)
 probe("forks", forks)
-probe("who", lambda: [os.getuid() if {root} else -1, os.listdir("/proc").count("1"), len([p for p in os.listdir("/proc") if p.isdigit()])])
+probe("who", lambda: [os.getuid(), len([name for name in os.listdir("/proc") if name.isdigit()])])
 probe("rights", lambda: [line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")][0])
 tried("memory", lambda: bytearray({memory}))
 daemon = subprocess.Popen(["/usr/bin/env", "MARK={canary}", "sleep", "60"], start_new_session=True)
@@ -115,8 +115,11 @@ def _tools() -> Iterator[Finding]:
         "programs", not missing, f"missing: {', '.join(missing)}" if missing else "bwrap, prlimit, setpriv"
     )
     packages = [name for name in ("nbgrader", "nbclient", "psutil") if importlib.util.find_spec(name) is None]
-    yield Finding("packages", not packages,
-                  f"missing: {', '.join(packages)}; `make grading` installs them" if packages else "nbgrader, nbclient")  # fmt: skip
+    yield Finding(
+        "packages",
+        not packages,
+        f"missing: {', '.join(packages)}; `make grading` installs them" if packages else "nbgrader, nbclient",
+    )
     try:
         environment = sandbox.students_environment()
         yield Finding("students' environment", True, f"{environment.name}: {sandbox.python_version()}")
@@ -133,11 +136,20 @@ def _trials(course: Course) -> Iterator[Finding]:
         threading.Thread(target=lambda: _accept(server, reached), daemon=True).start()
         write(path, "canary")
         try:
-            places = {"port": server.getsockname()[1], "canary": canary, "path": str(path),
-                      "file_mb": LIMITS.file // 1_000_000, "tries": LIMITS.processes + 40,
-                      "memory": LIMITS.address_space, "root": os.geteuid() == 0}  # fmt: skip
-            cells = [HEAD, *(cell.format(**places) for cell in (NETWORK, FILES, PROCESSES)), LOOP,
-                     HEAD + 'probe("after the loop", lambda: 1)']  # fmt: skip
+            places = {
+                "port": server.getsockname()[1],
+                "canary": canary,
+                "path": str(path),
+                "file_mb": LIMITS.file // 1_000_000,
+                "tries": LIMITS.processes + 40,
+                "memory": LIMITS.address_space,
+            }
+            cells = [
+                HEAD,
+                *(cell.format(**places) for cell in (NETWORK, FILES, PROCESSES)),
+                LOOP,
+                HEAD + 'probe("after the loop", lambda: 1)',
+            ]
             outcome = sandbox.run(cells, "doctor", LIMITS)
         finally:
             path.unlink()
@@ -157,8 +169,11 @@ def _trials(course: Course) -> Iterator[Finding]:
         seen.get("writable") == ["/work", "/tmp"],
         f"writable: {seen.get('writable')}",
     )
-    yield Finding("files are limited", seen.get("one big file") == "OSError" and seen.get("shared memory") == "OSError",
-                  f"a file over {LIMITS.file // 1_000_000} MB: {seen.get('one big file')}")  # fmt: skip
+    yield Finding(
+        "files are limited",
+        seen.get("one big file") == "OSError" and seen.get("shared memory") == "OSError",
+        f"a file over {LIMITS.file // 1_000_000} MB: {seen.get('one big file')}",
+    )
     forks = seen.get("forks")
     held = isinstance(forks, int) and forks < LIMITS.processes
     yield Finding(
@@ -167,9 +182,9 @@ def _trials(course: Course) -> Iterator[Finding]:
         f"{forks} of {LIMITS.processes + 40} forks went through at a limit of {LIMITS.processes}",
     )
     rights = str(seen.get("rights"))
-    who = seen.get("who") or [None, None, 99]
-    unprivileged = set(rights) == {"0"} and (os.geteuid() != 0 or who[0] == sandbox.NOBODY) and who[2] < 10
-    yield Finding("no rights", unprivileged, f"capabilities {rights}, {who[2]} processes in view")
+    who = seen.get("who") or [None, 99]
+    unprivileged = set(rights) == {"0"} and (os.geteuid() != 0 or who[0] == sandbox.NOBODY) and who[1] < 10
+    yield Finding("no rights", unprivileged, f"capabilities {rights}, {who[1]} processes in view")
     yield Finding(
         "memory is limited",
         seen.get("memory") == "MemoryError",

@@ -1,4 +1,4 @@
-"""Tables for people and for learning platforms: one row for every student of the roster, whatever became of their work."""
+"""Tables for people and learning platforms: a row for every student of the roster, whatever became of their work."""
 
 import csv
 import io
@@ -66,28 +66,57 @@ def standing(course: Course, chapter: str) -> dict[str, tuple[str, str]]:
 
 def as_csv(course: Course, chapter: str) -> str:
     """Everything that is known about each student's work on a chapter."""
-    rows: list[list] = [["student", "last_name", "first_name", "email", "status", "score", "max_score", "to_be_graded_by_hand",
-                         "late_seconds", "penalty", "submitted", "reason"]]  # fmt: skip
+    rows: list[list] = [
+        [
+            "student",
+            "last_name",
+            "first_name",
+            "email",
+            "status",
+            "score",
+            "max_score",
+            "to_be_graded_by_hand",
+            "late_seconds",
+            "penalty",
+            "submitted",
+            "reason",
+        ]
+    ]
     states = standing(course, chapter)
     for student, row in gradebook.scores(course, chapter).items():
         status, reason = states[student]
         graded = status == "graded"
-        rows.append([student, row["last_name"], row["first_name"], row["email"], status,
-                     f"{row['score']:g}" if graded else "", f"{row['max_score']:g}", "yes" if graded and row["by_hand"] else "no",
-                     f"{row['late_seconds']:g}", f"{row['penalty']:g}", row["timestamp"], reason])  # fmt: skip
+        rows.append(
+            [
+                student,
+                row["last_name"],
+                row["first_name"],
+                row["email"],
+                status,
+                f"{row['score']:g}" if graded else "",
+                f"{row['max_score']:g}",
+                "yes" if graded and row["by_hand"] else "no",
+                f"{row['late_seconds']:g}",
+                f"{row['penalty']:g}",
+                row["timestamp"],
+                reason,
+            ]
+        )
     return table_text(rows)
 
 
 def as_canvas(course: Course, chapter: str, lms_ids: dict[str, str]) -> str:
-    """A gradebook that Canvas imports: students, then points possible, then one score each; no score where none was earned.
+    """A gradebook that Canvas imports: a header, the points possible, a row for each student.
 
     Args:
         lms_ids: the platform's own number of a student, where the roster has it.
     """
     scores, states = gradebook.scores(course, chapter), standing(course, chapter)
     most = next((row["max_score"] for row in scores.values()), 0.0)
-    rows: list[list] = [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", chapter],
-                        ["    Points Possible", "", "", "", "", f"{most:g}"]]  # fmt: skip
+    rows: list[list] = [
+        ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", chapter],
+        ["    Points Possible", "", "", "", "", f"{most:g}"],
+    ]
     for student, row in scores.items():
         score = f"{row['score']:g}" if states[student][0] == "graded" else ""
         rows.append(

@@ -107,10 +107,13 @@ class SaveJudged(SaveAutoGrades):
         exercise = cell.metadata.nbgrader["grade_id"].removesuffix(PROBES)
         if exercise not in self.exercises:
             return super()._add_score(cell, resources)
-        grade = self.gradebook.find_grade(cell.metadata.nbgrader["grade_id"], self.notebook_id, self.assignment_id,
-                                          self.student_id)  # fmt: skip
+        grade = self.gradebook.find_grade(
+            cell.metadata.nbgrader["grade_id"], self.notebook_id, self.assignment_id, self.student_id
+        )
         grade.auto_score = sum(one["points"] for one in self.exercises[exercise]["verdicts"])
-        grade.needs_manual_grade = False
+        grade.needs_manual_grade = (
+            grade.manual_score is not None
+        )  # a person's mark stands; they may want to look again
         self.gradebook.db.commit()
 
 
@@ -137,10 +140,15 @@ TAGS = {
 
 
 def harmless_html(markdown: str) -> str:
-    """Markdown as HTML without anything that acts: no scripts, no handlers, no addresses but of web pages and pictures."""
+    """Markdown as HTML without anything that acts: no scripts, no handlers, no addresses but of pages and pictures."""
     renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
-    return bleach.clean(MarkdownWithMath(renderer).render(markdown), tags=TAGS, attributes={"a": ["href"], "img": ["src", "alt"]},
-                        protocols={"http", "https", "data"}, strip=True)  # fmt: skip
+    return bleach.clean(
+        MarkdownWithMath(renderer).render(markdown),
+        tags=TAGS,
+        attributes={"a": ["href"], "img": ["src", "alt"]},
+        protocols={"http", "https", "data"},
+        strip=True,
+    )
 
 
 def configuration(course: Course) -> Config:
@@ -257,18 +265,30 @@ def scores(course: Course, chapter: str) -> dict[str, dict]:
             ) from None
         table = {}
         for student in book.students:
-            row = {"first_name": student.first_name or "", "last_name": student.last_name or "",
-                   "email": student.email or "", "score": None, "max_score": most, "by_hand": False, "late_seconds": 0,
-                   "penalty": 0.0, "timestamp": ""}  # fmt: skip
+            row = {
+                "first_name": student.first_name or "",
+                "last_name": student.last_name or "",
+                "email": student.email or "",
+                "score": None,
+                "max_score": most,
+                "by_hand": False,
+                "late_seconds": 0,
+                "penalty": 0.0,
+                "timestamp": "",
+            }
             try:
                 submission = book.find_submission(chapter, student.id)
             except MissingEntry:
                 pass
             else:
                 penalty = submission.late_submission_penalty
-                row |= {"score": max(0.0, submission.score - penalty), "by_hand": submission.needs_manual_grade,
-                        "late_seconds": submission.total_seconds_late, "penalty": penalty,
-                        "timestamp": str(submission.timestamp or "")}  # fmt: skip
+                row |= {
+                    "score": max(0.0, submission.score - penalty),
+                    "by_hand": submission.needs_manual_grade,
+                    "late_seconds": submission.total_seconds_late,
+                    "penalty": penalty,
+                    "timestamp": str(submission.timestamp or ""),
+                }
             table[student.id] = row
     return table
 

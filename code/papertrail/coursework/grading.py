@@ -243,7 +243,10 @@ def on_cluster(address: str, retries: int = 2, timeout: float = 20.0):
     """
 
     def run(jobs: list[Job]) -> Iterator[tuple[Job, dict | BaseException]]:
-        from distributed import Client, as_completed
+        try:
+            from distributed import Client, as_completed
+        except ImportError:
+            raise RuntimeError("--scheduler needs the package distributed (the extra 'cluster')") from None
 
         with Client(address, timeout=timeout) as client:
             running = {client.submit(grade_one, job, key=f"grade-{job.student}-{job.digest[:16]}-{os.urandom(4).hex()}",

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -134,6 +135,26 @@ class Watch:
         await self.client.km.signal_kernel(9)
 
 
+def filled_pipe(content: bytes) -> int:
+    """A file descriptor from which `content` can be read, once."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as file:
+        file.write(content)
+    return reading
+
+
+def why_not(run: Path, base: Path, limits: Limits) -> str:
+    """What the sandbox says when it shall start nothing but `true`; "" if that works. Nothing of a student's runs."""
+    calls = filled_pipe(call_filter())
+    argv = inner_command(run, base, "", limits, calls)
+    command = [*argv[: argv.index("/env/bin/python")], "/usr/bin/true"]
+    try:
+        tried = subprocess.run(command, capture_output=True, text=True, timeout=60, pass_fds=(calls,))
+    finally:
+        os.close(calls)
+    return tried.stderr.strip() if tried.returncode else ""
+
+
 @contextlib.asynccontextmanager
 async def kernel(folder: Path, base: Path, seed: str, limits: Limits, deadline: float):
     """A client with a fresh kernel in the sandbox, and the watch over it; both are gone afterwards."""
@@ -141,9 +162,7 @@ async def kernel(folder: Path, base: Path, seed: str, limits: Limits, deadline: 
     specs.mkdir(parents=True, exist_ok=True)
     # A new folder for each kernel: what an earlier one left behind, or leaves while it dies, is in no one's way.
     run = Path(tempfile.mkdtemp(dir=folder, prefix="run"))
-    calls, filling = os.pipe()
-    with os.fdopen(filling, "wb") as file:
-        file.write(call_filter())
+    calls = filled_pipe(call_filter())
     argv = inner_command(run, base, seed, limits, calls)
     spec = {"argv": argv, "display_name": "boxed", "language": "python", "interrupt_mode": "message"}
     (specs / "kernel.json").write_text(json.dumps(spec))
@@ -172,7 +191,10 @@ async def kernel(folder: Path, base: Path, seed: str, limits: Limits, deadline: 
     try:
         watch = Watch(client, limits, deadline)
         watching = asyncio.create_task(watch.look())
-        await client.async_start_new_kernel_client()
+        try:
+            await client.async_start_new_kernel_client()
+        except RuntimeError as error:
+            raise RuntimeError(why_not(run, base, limits) or str(error)) from None
         yield client, watch
     finally:
         if watching:
@@ -203,7 +225,9 @@ async def one_pass(cells: list[str], left_out: set[int], outcome: Outcome, start
                 except DeadKernelError:
                     outcome.cells[index] = Cell(client.sent, "killed", client.error)
                     return index, watch.why or "ended its kernel"
-                except Exception:  # what came is no message, or holds what no text can hold; no reason to fail the job
+                except (
+                    Exception
+                ):  # what came is no message, or holds what no text can hold; no reason to fail the job
                     outcome.cells[index] = Cell(client.sent, "killed", client.error)
                     return index, watch.why or "sent what is no message of a notebook"
                 ended = "too slow" if watch.asked is not None else "error" if client.error else "done"
@@ -237,6 +261,7 @@ def main() -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing else may write where the outcome goes
     job = json.load(sys.stdin)
     outcome = asyncio.run(execute(job["cells"], job["seed"], Limits(**job["limits"]), folder, base))
+    outcome.job_cpu_seconds = time.process_time()
     json.dump(asdict(outcome), out)
     out.flush()
     return 0

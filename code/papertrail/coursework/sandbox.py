@@ -15,6 +15,7 @@ import functools
 import json
 import os
 import platform
+import re
 import shutil
 import struct
 import subprocess
@@ -33,6 +34,13 @@ UNCOUNTED = {
     "x86_64": (0xC000003E, (319, 447, 29, 68, 64)),
     "aarch64": (0xC00000B7, (279, 447, 194, 186, 190)),
 }
+
+
+NOT_ALLOWED = re.compile(r"Permission denied|not permitted|No permissions", re.IGNORECASE)
+HINT = (
+    " (This machine may not let ordinary users make namespaces. On Ubuntu 24.04 and later, an administrator sets "
+    "kernel.apparmor_restrict_unprivileged_userns to 0; in a container, its host must allow them.)"
+)
 
 
 class SandboxError(RuntimeError):
@@ -81,7 +89,7 @@ class Cell:
 
 @dataclass
 class Outcome:
-    """What became of a run: one `Cell` for each source, notes, and what the student's processes used.
+    """What became of a run: one `Cell` for each source, notes, and what the student's processes and the job used.
 
     A note is a pair: the cell it is about (None for all of them), and what happened in plain words.
     """
@@ -90,6 +98,7 @@ class Outcome:
     notes: list[tuple[int | None, str]]
     cpu_seconds: float = 0.0
     resident: int = 0
+    job_cpu_seconds: float = 0.0
 
 
 def students_environment() -> Path:
@@ -101,7 +110,8 @@ def students_environment() -> Path:
     path = Path(os.environ.get("PAPERTRAIL_SANDBOX") or ".sandbox").resolve()
     if not (path / "bin" / "python").exists():
         raise SandboxError(
-            f"no environment for student code at {path.name}: `make grading` makes it, or name one in PAPERTRAIL_SANDBOX"
+            f"no environment for student code at {path.name}: `make grading` makes it, "
+            "or name one in PAPERTRAIL_SANDBOX"
         )
     return path
 
@@ -131,14 +141,21 @@ def outer_command(folder: Path, environment: Path) -> list[str]:
 
 
 def call_filter() -> bytes:
-    """A seccomp program for bubblewrap: the calls in `UNCOUNTED`, and all of another kind of machine, fail with EPERM."""
+    """A seccomp program for bubblewrap: the calls in `UNCOUNTED`, and those of another machine, fail with EPERM."""
     machine, calls = UNCOUNTED[platform.machine()]
     load, equal, at_least, give, allow, refuse = 0x20, 0x15, 0x35, 0x06, 0x7FFF0000, 0x50000 | errno.EPERM
-    steps = [(load, 0, 0, 4), (equal, 1, 0, machine), (give, 0, 0, refuse), (load, 0, 0, 0),
-             (at_least, len(calls) + 1, 0, 0x40000000)]  # numbers from here on are of a second kind (x32)
+    steps = [
+        (load, 0, 0, 4),
+        (equal, 1, 0, machine),
+        (give, 0, 0, refuse),
+        (load, 0, 0, 0),
+        (at_least, len(calls) + 1, 0, 0x40000000),
+    ]  # numbers from here on are of a second kind (x32)
     steps += [(equal, len(calls) - at, 0, call) for at, call in enumerate(calls)]
     steps += [(give, 0, 0, allow), (give, 0, 0, refuse)]
-    return b"".join(struct.pack("=HBBI", *step) for step in steps)  # operation, jump if true, if false, number
+    return b"".join(
+        struct.pack("=HBBI", *step) for step in steps
+    )  # operation, jump if true, if false, number
 
 
 def inner_command(run: Path, base: Path, seed: str, limits: Limits, calls: int) -> list[str]:
@@ -222,7 +239,7 @@ def run(cells: list[str], seed: str, limits: Limits | None = None) -> Outcome:
         shutil.rmtree(folder, ignore_errors=True)
     if process.returncode:
         said = (process.stderr.strip().splitlines() or [f"exit {process.returncode}"])[-1]
-        raise SandboxError(f"the sandbox did not run: {said}")
+        raise SandboxError(f"the sandbox did not run: {said}{HINT if NOT_ALLOWED.search(said) else ''}")
     return read_outcome(json.loads(process.stdout))
 
 

@@ -10,7 +10,6 @@ import os
 import signal
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from . import probes
 from .assignment import Assignment, Exercise, is_mistake, marks
@@ -110,7 +109,7 @@ class Trial:
         return sum(verdict.points for verdict in self.judge(code))
 
     def trivial_answers(self) -> dict[str, str]:
-        """Answers that do no work, made from the solution's own functions: stub, zeros, ones, NaN, the input, nothing."""
+        """Answers that do no work, made from the solution's functions: stub, zeros, ones, NaN, the input, nothing."""
         answers = {"the stub": stub(self.exercise.solution)}
         return answers | {name: _trivial(self.exercise.solution, value) for name, value in TRIVIAL.items()}
 
