@@ -12,7 +12,7 @@ import time
 import pytest
 from small_course import CHAPTER, FORGOT, RIGHT, answered, cell_of, hand_in, make_course, with_cell
 
-from papertrail.coursework import exporting, gradebook, grading
+from papertrail.coursework import exporting, gradebook, grading, tables
 from papertrail.coursework.collecting import collect
 from papertrail.coursework.course import Course, write
 from papertrail.coursework.sandbox import SandboxError
@@ -222,7 +222,7 @@ def test_the_table_has_everyone_with_a_reason(graded, tight, tmp_path):
     write(tmp_path / "more" / "eva.ipynb", b"<html>")
     collect(course, CHAPTER, tmp_path / "more")
     found = rows(course, tight)
-    write(course.report(CHAPTER, "graded"), exporting.table_text(grading.rows_of(list(found.values()))))
+    write(course.report(CHAPTER, "graded"), tables.table_text(grading.rows_of(list(found.values()))))
     table = {row["student"]: row for row in csv.DictReader(io.StringIO(exporting.as_csv(course, CHAPTER)))}
     assert list(table) == CLASS
     assert table["ann"]["status"] == "graded" and table["ann"]["score"] == "7"

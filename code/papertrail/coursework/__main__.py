@@ -11,7 +11,7 @@
     python -m papertrail.coursework trial CH
 
 The exit status is 0, or 1 where something failed and is listed, or 2 for a mistake in the command or in the course's
-files.
+files, or 130 where it was stopped from the keyboard.
 """
 
 import argparse
@@ -94,7 +94,7 @@ def grade(course: Course, options: argparse.Namespace) -> int:
     """Grade what was collected and not graded yet."""
     from . import gradebook, grading
     from .collecting import read_roster
-    from .exporting import table_text
+    from .tables import table_text
     from .sandbox import Limits
 
     grader = grading.Grader(course, options.chapter, Limits())
@@ -160,11 +160,14 @@ def feedback(course: Course, options: argparse.Namespace) -> int:
 
 def export(course: Course, options: argparse.Namespace) -> int:
     """Write the table of grades."""
-    from . import exporting
+    from . import exporting, gradebook
     from .collecting import read_roster
 
     lms_ids = {one.id: one.lms_id for one in read_roster(course).values()}
     print(exporting.export(course, options.chapter, options.format, lms_ids))
+    waiting = [name for name, row in gradebook.scores(course, options.chapter).items() if row["by_hand"]]
+    if waiting:
+        print(f"not final, a person has to mark or look again: {', '.join(waiting)}")
     return 0
 
 
@@ -287,6 +290,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not course.root.is_dir():
         print(f"--course: no folder {options.course!r} here", file=sys.stderr)
         return 2
+    # nbgrader changes the current folder while other submissions start: from here on, this path may not hang on it.
+    os.environ["PAPERTRAIL_SANDBOX"] = os.path.abspath(os.environ.get("PAPERTRAIL_SANDBOX") or ".sandbox")
     from .sandbox import SandboxError
 
     try:
@@ -294,6 +299,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (Mistake, SandboxError, ValueError, FileNotFoundError, RuntimeError) as error:
         print(f"{options.command}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"{options.command}: stopped; the same command goes on from what is done", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Take in what a class handed in: find whose file is whose, judge it, and put the accepted ones in their places."""
 
-import csv
-import io
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +11,7 @@ from .course import Course, write
 from .matching import Unmatched, is_named, owner
 from .precheck import precheck
 from .roster import is_safe, read_roster
+from .tables import table_text
 
 TIME = "%Y-%m-%d %H:%M:%S UTC"  # as nbgrader reads it
 
@@ -27,20 +26,10 @@ class Row:
     reason: str = ""
 
 
-def guarded(value: str) -> str:
-    """A cell of a table that no spreadsheet takes for a formula."""
-    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else value
-
-
 def table(rows: list[Row]) -> str:
     """Rows as CSV."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "student", "status", "reason"])
-    writer.writerows(
-        [guarded(cell) for cell in (row.file, row.student, row.status, row.reason)] for row in rows
-    )
-    return text.getvalue()
+    return table_text([["file", "student", "status", "reason"],
+                       *([row.file, row.student, row.status, row.reason] for row in rows)])  # fmt: skip
 
 
 def _stored(notebook: Path) -> tuple[bytes | None, datetime | None]:

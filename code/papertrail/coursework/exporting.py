@@ -1,34 +1,11 @@
 """Tables for people and learning platforms: a row for every student of the roster, whatever became of their work."""
 
 import csv
-import io
 
 from . import gradebook
 from .course import Course, write
 from .grading import read_result, students_with_work
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def table_text(rows: list[list[str]]) -> str:
-    """Rows as CSV. A text that a spreadsheet would run as a formula gets an apostrophe in front."""
-
-    def safe(value: object) -> str:
-        text = "" if value is None else str(value)
-        return "'" + text if text.startswith(FORMULA) and not _is_number(text) else text
-
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows([[safe(value) for value in row] for row in rows])
-    return buffer.getvalue()
-
-
-def _is_number(text: str) -> bool:
-    """Does a spreadsheet read this as a number, and so not as a formula?"""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+from .tables import table_text
 
 
 def read_report(course: Course, chapter: str, step: str) -> dict[str, dict[str, str]]:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -34,7 +35,7 @@ from nbgrader.preprocessors import (
 )
 from nbgrader.utils import is_grade
 from sqlalchemy.exc import SAWarning
-from traitlets.config import Config
+from traitlets.config import Config, PyFileConfigLoader
 
 from .assignment import PROBES, is_mistake, marks, read_assignment
 from .course import Course, write
@@ -139,16 +140,33 @@ TAGS = {
 }  # fmt: skip
 
 
+def _allowed(tag: str, name: str, value: str) -> bool:
+    """May an element have this attribute? Links to pages, and pictures that the text itself holds."""
+    if tag == "img":
+        return name == "alt" or (name == "src" and re.match(r"data:image/(png|jpeg|gif);", value) is not None)
+    return tag == "a" and name == "href" and re.match(r"https?://", value) is not None
+
+
 def harmless_html(markdown: str) -> str:
     """Markdown as HTML without anything that acts: no scripts, no handlers, no addresses but of pages and pictures."""
-    renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
-    return bleach.clean(
-        MarkdownWithMath(renderer).render(markdown),
-        tags=TAGS,
-        attributes={"a": ["href"], "img": ["src", "alt"]},
-        protocols={"http", "https", "data"},
-        strip=True,
-    )
+    html = MarkdownWithMath(IPythonRenderer(escape=False, exclude_anchor_links=True)).render(markdown)
+    return bleach.clean(html, tags=TAGS, attributes=_allowed, protocols={"http", "https", "data"}, strip=True)
+
+
+def late_policy(course: Course) -> Config:
+    """What the course's nbgrader_config.py says about late work; nothing else is taken from it.
+
+    Raises:
+        ValueError: the file cannot be read as a configuration.
+    """
+    path = course.root / "nbgrader_config.py"
+    if not path.is_file():
+        return Config()
+    try:
+        whole = PyFileConfigLoader(path.name, path=str(course.root.resolve())).load_config()
+    except Exception as error:  # whatever an instructor's own lines raise
+        raise ValueError(f"{path}: {type(error).__name__}: {error}") from None
+    return Config({name: part for name, part in whole.items() if "Late" in name})
 
 
 def configuration(course: Course) -> Config:
@@ -174,6 +192,7 @@ def configuration(course: Course) -> Config:
     ]
     config.Autograde.autograde_preprocessors = [Judged, SaveJudged, AssignLatePenalties, CheckCellMetadata]
     config.GenerateFeedback.preprocessors = [GetGrades, MarkPending, ClearHiddenTests]
+    config.merge(late_policy(course))
     config.HTMLExporter.filters = {"harmless_html": harmless_html}
     config.HTMLExporter.template_name = "papertrail"
     config.HTMLExporter.extra_template_basedirs = [str(TEMPLATES)]

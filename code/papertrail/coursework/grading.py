@@ -209,15 +209,16 @@ class Grader:
             if isinstance(result, BaseException):
                 yield Row(job.student, "failed", reason=f"{result}" or type(result).__name__)
                 continue
-            write(
-                self.course.result(job.student, self.chapter), json.dumps(result, indent=1) + "\n", mode=0o600
-            )
+            path = self.course.result(job.student, self.chapter)
+            # Its digest comes last: if this is stopped before the gradebook has the marks, they are made again.
+            write(path, json.dumps(result | {"digest": ""}, indent=1) + "\n", mode=0o600)
             try:
                 gradebook.record(self.course, self.chapter, job.student)
             except Exception as error:
-                self.course.result(job.student, self.chapter).unlink()
+                path.unlink()
                 yield Row(job.student, "failed", reason=f"the gradebook did not take it: {error}")
                 continue
+            write(path, json.dumps(result, indent=1) + "\n", mode=0o600)
             yield Row(job.student, "graded", result["score"], "; ".join(result["notes"]))
 
 

@@ -18,25 +18,11 @@ ACTIVE = frozenset(
      "style", "svg", "math", "noscript", "noembed", "noframes", "template", "title", "textarea", "xmp", "plaintext")
 )  # fmt: skip
 LINKS = frozenset(
-    (
-        "href",
-        "src",
-        "action",
-        "formaction",
-        "xlink:href",
-        "data",
-        "poster",
-        "background",
-        "srcset",
-        "ping",
-        "cite",
-    )
-)
+    ("href", "src", "action", "formaction", "xlink:href", "data", "poster", "background", "srcset", "ping", "cite")
+)  # fmt: skip
 IMAGE = re.compile(r"data:image/(?:png|jpe?g|gif|webp|bmp);base64,[A-Za-z0-9+/=\s]*")
 PICTURES = re.compile(r"image/(?:png|jpe?g|gif|webp|bmp|svg\+xml)")
-MAX_ENVIRONMENTS = (
-    200  # more `\begin{` than this in one cell, and rendering takes a time that grows with the square
-)
+MAX_ENVIRONMENTS = 200  # of `\begin{` in one cell: the time that rendering takes grows with their square
 
 
 def _squeezed(text: str) -> str:
@@ -71,7 +57,7 @@ class _Finder(HTMLParser):
         for name, value in attrs:
             if value is not None and re.fullmatch(r"on[a-z]+", name):
                 self.found[f"{name[:30]}= in <{shown}>"] = None
-            elif name == "srcdoc" or (name in LINKS and value and _active_link(tag, value)):
+            elif name in LINKS and value and _active_link(tag, value):
                 self.found[f"an active address ({name}) in <{shown}>"] = None
 
 

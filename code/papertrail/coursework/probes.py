@@ -136,7 +136,6 @@ def probe(name, function, points=1.0, tolerance=1e-6, says=""):
     data = {"text/plain": text}
     if SEED in os.environ:
         data[MIME] = {"name": name, "points": points, "tolerance": tolerance, "says": says, **sent}
-    with warnings.catch_warnings(
-        action="ignore"
-    ):  # Jupyter warns of NaN, and a student may have made warnings errors
+    # Jupyter warns of NaN, and a student may have made warnings errors.
+    with warnings.catch_warnings(action="ignore"):
         send(data)
