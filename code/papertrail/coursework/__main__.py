@@ -94,8 +94,8 @@ def grade(course: Course, options: argparse.Namespace) -> int:
     """Grade what was collected and not graded yet."""
     from . import gradebook, grading
     from .collecting import read_roster
-    from .tables import table_text
     from .sandbox import Limits
+    from .tables import table_text
 
     grader = grading.Grader(course, options.chapter, Limits())
     roster = read_roster(course)

@@ -7,7 +7,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def guarded(value: object) -> str:
-    """A cell of a table. A text that a spreadsheet would run as a formula gets an apostrophe in front; a number does not."""
+    """A cell of a table. A text that a spreadsheet would run as a formula gets an apostrophe; a number none."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(FORMULA) and not _is_number(text) else text
 
