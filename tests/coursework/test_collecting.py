@@ -231,6 +231,14 @@ def test_the_table_holds_every_row_and_no_formula(course, take):
     assert guarded(-1.5) == "-1.5" and guarded(None) == "" and guarded("-1+cmd()") == "'-1+cmd()"
 
 
+def test_what_was_said_of_others_stays_in_the_table(course, take):
+    take(("ada.ipynb", WORK), ("bob.ipynb", b"<html>"))
+    take(("ada.ipynb", WORK))
+    with course.report("ch02", "collected").open(newline="", encoding="utf-8") as file:
+        table = {row["student"]: row["status"] for row in csv.DictReader(file)}
+    assert table == {"ada": "unchanged", "bob": "refused"}
+
+
 # Whatever the names are, nothing is written outside of the course, and only under ids of the roster.
 
 PARTS = st.sampled_from(

@@ -57,6 +57,7 @@ def test_from_a_folder_to_grades(base, capsys):
         (["grade", "no_such_chapter"], "run the command 'release no_such_chapter' first"),
         (["grade", CHAPTER, "--student", "cem"], "--student: nothing was collected from 'cem'"),
         (["export", "no_such_chapter"], "run 'release no_such_chapter' first"),
+        (["feedback", "no_such_chapter"], "run the command 'release no_such_chapter' first"),
         (["marks", CHAPTER, "no.csv"], "no.csv"),
     ],
 )
@@ -79,6 +80,20 @@ def test_numbers_of_jobs_are_numbers(capsys):
         with pytest.raises(SystemExit):
             main(["grade", CHAPTER, "--jobs", jobs])
         assert "--jobs" in capsys.readouterr().err
+
+
+def test_a_release_that_leaves_work_behind_is_said(base, capsys):
+    source = base / "coursework" / "source" / CHAPTER / f"{CHAPTER}.ipynb"
+    before = source.read_text()
+    try:
+        source.write_text(before.replace("# Sums", "# Sums and more"))
+        assert typed(base, "release", CHAPTER) == 0 and capsys.readouterr().err == ""
+        source.write_text(before.replace('"points": 3', '"points": 2'))
+        assert typed(base, "release", CHAPTER) == 0
+        assert "notebooks made from that one will be refused" in capsys.readouterr().err
+    finally:
+        source.write_text(before)
+        typed(base, "release", CHAPTER)
 
 
 def test_no_course_is_said(tmp_path, capsys):

@@ -138,7 +138,14 @@ def test_a_mark_by_hand_survives_a_new_grading(graded, tight, tmp_path):
     table.write_text("student,part,points,comment\nann,why,2.5,Short and right\n")
     assert gradebook.enter_marks(graded, CHAPTER, table) == 1
     rows(graded, tight, run=one_by_one("ann"), force=True)
-    assert gradebook.scores(graded, CHAPTER)["ann"]["score"] == 9.5
+    row = gradebook.scores(graded, CHAPTER)["ann"]
+    assert row["score"] == 9.5 and not row["by_hand"], "the answer is the same: nobody has to look again"
+    time.sleep(1.1)
+    hand_in(tmp_path / "in", "ann", answered(graded, why="Because of something else."))
+    collect(graded, CHAPTER, tmp_path / "in")
+    rows(graded, tight, run=one_by_one("ann"))
+    row = gradebook.scores(graded, CHAPTER)["ann"]
+    assert row["score"] == 9.5 and row["by_hand"], "the answer changed: the mark stands, and is looked at again"
 
 
 def test_one_that_breaks_down_is_listed_and_the_others_are_graded(course, tight, monkeypatch):

@@ -198,7 +198,7 @@ def _broken(desk: Desk) -> list[tuple[str, bytes | None, str, str]]:
     ]
     script["cells"].append(own('<script>alert("hello")</script>', "markdown"))
     return [
-        ("cut off in the middle", plain[: len(plain) // 2], "refused", "cut"),
+        ("cut off in the middle", plain[: len(plain) // 2], "refused", "breaks off"),
         ("a web page, not a notebook", b"<!doctype html><html></html>", "refused", "web page"),
         ("a graded cell deleted", file_of(missing), "refused", "stack-probes"),
         ("a script in a text cell", file_of(script), "refused", "script"),

@@ -45,11 +45,29 @@ def say_counts(counts: Counter) -> None:
     print(", ".join(f"{number} {what}" for what, number in sorted(counts.items())) or "nothing to do")
 
 
+def graded_cells(course: Course, chapter: str) -> list[tuple] | None:
+    """The ids and points of a release's marked cells, in order; None where there is no release yet."""
+    import nbformat
+
+    from .assignment import marks
+
+    if not course.release(chapter).is_file():
+        return None
+    cells = nbformat.read(course.release(chapter), as_version=4).cells
+    return [(marks(cell).get("grade_id"), marks(cell).get("points")) for cell in cells if marks(cell)]
+
+
 def release(course: Course, options: argparse.Namespace) -> int:
     """Write the students' notebook, enter it in the gradebook, and put the copy that the site shows in its place."""
     from . import gradebook
 
+    before = graded_cells(course, options.chapter)
     gradebook.release(course, options.chapter)
+    if before not in (None, graded_cells(course, options.chapter)):
+        print(
+            "graded cells or points differ from the last release: notebooks made from that one will be refused",
+            file=sys.stderr,
+        )
     print(f"students' notebook: {course.release(options.chapter)}")
     book = Path(options.book) if options.book else course.root.resolve().parent / EXERCISES
     if options.book or book.parent.is_dir():
@@ -146,6 +164,8 @@ def feedback(course: Course, options: argparse.Namespace) -> int:
         for one in grading.students_with_work(course, options.chapter)
         if grading.read_result(course, options.chapter, one)
     ]
+    if not course.release(options.chapter).is_file():
+        raise Mistake(f"no release of {options.chapter}: run the command 'release {options.chapter}' first")
     failed = {}
     for student in tqdm(students, unit="page", disable=None):
         try:
@@ -296,7 +316,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         return options.function(course, options)
-    except (Mistake, SandboxError, ValueError, FileNotFoundError, RuntimeError) as error:
+    except (Mistake, SandboxError, ValueError, OSError, RuntimeError) as error:
         print(f"{options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

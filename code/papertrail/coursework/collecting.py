@@ -1,5 +1,7 @@
 """Take in what a class handed in: find whose file is whose, judge it, and put the accepted ones in their places."""
 
+import csv
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +15,7 @@ from .precheck import precheck
 from .roster import is_safe, read_roster
 from .tables import table_text
 
+HEADER = ("file", "student", "status", "reason")
 TIME = "%Y-%m-%d %H:%M:%S UTC"  # as nbgrader reads it
 
 
@@ -28,7 +31,7 @@ class Row:
 
 def table(rows: list[Row]) -> str:
     """Rows as CSV."""
-    return table_text([["file", "student", "status", "reason"],
+    return table_text([list(HEADER),
                        *([row.file, row.student, row.status, row.reason] for row in rows)])  # fmt: skip
 
 
@@ -96,6 +99,16 @@ def _settle(files: list[Found], student: str, notebook: Path, release: nbformat.
     return rows[::-1]
 
 
+def _earlier(course: Course, chapter: str, now: Collection[str]) -> list[Row]:
+    """What earlier collections said of students of whom this download holds nothing."""
+    path = course.report(chapter, "collected")
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [Row(*(row[name] for name in HEADER)) for row in csv.DictReader(file)]
+    return [row for row in rows if row.student and row.student not in now]
+
+
 def collect(course: Course, chapter: str, source: Path) -> list[Row]:
     """Take in the submissions of one chapter from a download, and write the table of what became of each file.
 
@@ -135,5 +148,5 @@ def collect(course: Course, chapter: str, source: Path) -> list[Row]:
     rows.sort(key=lambda row: row.file)
     for student, files in sorted(theirs.items()):
         rows += _settle(files, student, course.submitted(student, chapter), release)
-    write(course.report(chapter, "collected"), table(rows))
+    write(course.report(chapter, "collected"), table([*_earlier(course, chapter, theirs), *rows]))
     return rows

@@ -102,19 +102,23 @@ class SaveJudged(SaveAutoGrades):
     def preprocess(self, nb, resources):
         """Remember the result, then save cell by cell."""
         self.exercises = resources["papertrail"]["exercises"]
+        self.changed = resources["papertrail"].get("changed", [])
         return super().preprocess(nb, resources)
 
     def _add_score(self, cell, resources):
-        exercise = cell.metadata.nbgrader["grade_id"].removesuffix(PROBES)
-        if exercise not in self.exercises:
-            return super()._add_score(cell, resources)
-        grade = self.gradebook.find_grade(
-            cell.metadata.nbgrader["grade_id"], self.notebook_id, self.assignment_id, self.student_id
-        )
-        grade.auto_score = sum(one["points"] for one in self.exercises[exercise]["verdicts"])
-        grade.needs_manual_grade = (
-            grade.manual_score is not None
-        )  # a person's mark stands; they may want to look again
+        """Save a cell's score. A person's mark stands; where the answer changed they are asked to look again."""
+        name = cell.metadata.nbgrader["grade_id"]
+        grade = self.gradebook.find_grade(name, self.notebook_id, self.assignment_id, self.student_id)
+        by_hand, before = grade.manual_score is not None, grade.auto_score
+        if (judged := self.exercises.get(name.removesuffix(PROBES))) is None:
+            super()._add_score(cell, resources)
+            changed = name in self.changed
+        else:
+            grade.auto_score = sum(one["points"] for one in judged["verdicts"])
+            grade.needs_manual_grade = False
+            changed = grade.auto_score != before
+        if by_hand:
+            grade.needs_manual_grade = changed
         self.gradebook.db.commit()
 
 

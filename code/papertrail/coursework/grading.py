@@ -44,6 +44,7 @@ class Job:
         positions: for each of `cells`, its position in the notebook.
         own: the student's code cells.
         digest: what the result depends on; a result with the same digest is not made again.
+        by_hand: for each answer that a person grades, a fingerprint of it.
     """
 
     student: str
@@ -54,6 +55,7 @@ class Job:
     exercises: dict[str, Exercise]
     seed: str
     limits: sandbox.Limits
+    by_hand: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,11 @@ def make_job(student: str, notebook: nbformat.NotebookNode, digest: str, seed: s
         graded: for each exercise, the source of its graded cell, hidden part included.
     """
     cells, positions, own, at, solutions = [], [], [], {}, {}
+    by_hand = {
+        marks(cell)["grade_id"]: hashlib.sha256(cell.source.encode()).hexdigest()
+        for cell in notebook.cells
+        if marks(cell).get("grade") and marks(cell).get("solution")
+    }
     for position, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
@@ -94,7 +101,7 @@ def make_job(student: str, notebook: nbformat.NotebookNode, digest: str, seed: s
         positions.append(position)
     exercises = {name: Exercise(at[name], solutions.get(name, ""), one["probes"], one["forbidden"])
                  for name, one in expected["exercises"].items()}  # fmt: skip
-    return Job(student, digest, cells, positions, own, exercises, seed, limits)
+    return Job(student, digest, cells, positions, own, exercises, seed, limits, by_hand)
 
 
 def grade_one(job: Job) -> dict:
@@ -127,10 +134,18 @@ def grade_one(job: Job) -> dict:
         cell_notes[str(position)] = "This cell took too long and was interrupted.\n"
         notes.append(f"cell {position + 1} took too long and was interrupted")
     score = sum(one["points"] for exercise in exercises.values() for one in exercise["verdicts"])
-    return {"student": job.student, "digest": job.digest, "score": score, "exercises": exercises, "notes": notes,
-            "cell_notes": cell_notes, "cpu_seconds": round(outcome.cpu_seconds, 2),
-            "resident_mb": outcome.resident // 1_000_000,
-            "graded": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}  # fmt: skip
+    return {
+        "student": job.student,
+        "digest": job.digest,
+        "by_hand": job.by_hand,
+        "score": score,
+        "exercises": exercises,
+        "notes": notes,
+        "cell_notes": cell_notes,
+        "cpu_seconds": round(outcome.cpu_seconds, 2),
+        "resident_mb": outcome.resident // 1_000_000,
+        "graded": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
 
 
 def read_result(course: Course, chapter: str, student: str) -> dict | None:
@@ -210,6 +225,10 @@ class Grader:
                 yield Row(job.student, "failed", reason=f"{result}" or type(result).__name__)
                 continue
             path = self.course.result(job.student, self.chapter)
+            before = (read_result(self.course, self.chapter, job.student) or {}).get("by_hand", {})
+            result["changed"] = [
+                name for name, print_of in job.by_hand.items() if before.get(name) != print_of
+            ]
             # Its digest comes last: if this is stopped before the gradebook has the marks, they are made again.
             write(path, json.dumps(result | {"digest": ""}, indent=1) + "\n", mode=0o600)
             try:
@@ -247,7 +266,9 @@ def on_cluster(address: str, retries: int = 2, timeout: float = 20.0):
         try:
             from distributed import Client, as_completed
         except ImportError:
-            raise RuntimeError("--scheduler needs the package distributed (the extra 'cluster')") from None
+            raise RuntimeError(
+                "--scheduler needs the package distributed; `make grading` installs it"
+            ) from None
 
         with Client(address, timeout=timeout) as client:
             running = {client.submit(grade_one, job, key=f"grade-{job.student}-{job.digest[:16]}-{os.urandom(4).hex()}",
