@@ -70,7 +70,17 @@ def test_this_machine_can_grade(tmp_path):
     assert status == 0 and len(findings) == 13 and all(well for well, _ in findings.values()), findings
 
 
-@pytest.mark.parametrize(("broken", "old", "new", "finding"), BREAKS, ids=[one[0] for one in BREAKS])
+ALWAYS = (
+    "the network is left open",
+    "other folders are in view",
+    "root stays root",
+)  # the rest in `make prove`
+
+
+@pytest.mark.parametrize(
+    ("broken", "old", "new", "finding"),
+    [pytest.param(*one, id=one[0], marks=() if one[0] in ALWAYS else pytest.mark.long) for one in BREAKS],
+)
 def test_a_broken_sandbox_is_found(broken, old, new, finding, tmp_path):
     if broken == "root stays root" and os.geteuid() != 0:
         pytest.skip("only root can stay root")

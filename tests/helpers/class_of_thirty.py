@@ -155,7 +155,7 @@ for name in ("papertrail", "papertrail.coursework", "papertrail.coursework.probe
 """
 READ = """
 import glob, os
-hits = [p for p in glob.glob("/**/*", recursive=True) if "expected" in p or "gradebook" in p]
+hits = [p for p in glob.glob("/*/*") + glob.glob("/*/*/*") if "expected" in p or "gradebook" in p]
 print(hits[:50], dict(os.environ))
 raise SystemExit
 """

@@ -225,9 +225,8 @@ async def one_pass(cells: list[str], left_out: set[int], outcome: Outcome, start
                 except DeadKernelError:
                     outcome.cells[index] = Cell(client.sent, "killed", client.error)
                     return index, watch.why or "ended its kernel"
-                except (
-                    Exception
-                ):  # what came is no message, or holds what no text can hold; no reason to fail the job
+                except Exception:
+                    # What came is no message, or holds what no text can hold. That is no reason to fail the job.
                     outcome.cells[index] = Cell(client.sent, "killed", client.error)
                     return index, watch.why or "sent what is no message of a notebook"
                 ended = "too slow" if watch.asked is not None else "error" if client.error else "done"

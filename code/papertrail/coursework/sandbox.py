@@ -189,7 +189,7 @@ def inner_command(run: Path, base: Path, seed: str, limits: Limits, calls: int) 
         name: value for name, value in os.environ.items() if name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
     }
     return [
-        "env", "-i", f"PATH={os.environ['PATH']}",  # bubblewrap itself is in view inside, with what it was given
+        "env", "-i", f"PATH={os.environ.get('PATH', os.defpath)}",  # inside, bubblewrap's own variables are in view
         *(unprivileged if os.geteuid() == 0 else []),
         "bwrap", "--unshare-all", "--unshare-user", "--disable-userns", "--seccomp", str(calls),
         "--die-with-parent", "--new-session", "--clearenv",
