@@ -4,7 +4,9 @@ Text is compared in full. Figures are not compared byte for byte, because drawin
 the last digits of coordinates; the data behind each figure is printed rounded, or tested in tests/.
 """
 
-collect_ignore = ["exercises"]  # students' notebooks stop at their stubs; their sources run in coursework/source
+collect_ignore = [
+    "exercises"
+]  # students' notebooks stop at their stubs; their sources run in coursework/source
 
 FIGURE = r'(?s)<(figure|fieldset) class="pt-(figure|moving)".*?</\1>'
 

@@ -23,7 +23,13 @@ c.GenerateAssignment.preprocessors = [STEPS + "RemoveAuthorsCells"] + [
 c.Autograde.create_student = False
 c.Autograde.sanitize_preprocessors = [
     NBGRADER + name
-    for name in ("ClearOutput", "DeduplicateIds", "OverwriteKernelspec", "OverwriteCells", "CheckCellMetadata")
+    for name in (
+        "ClearOutput",
+        "DeduplicateIds",
+        "OverwriteKernelspec",
+        "OverwriteCells",
+        "CheckCellMetadata",
+    )
 ]
 c.Autograde.autograde_preprocessors = [
     STEPS + "Judged",

@@ -145,7 +145,9 @@ def test_a_mark_by_hand_survives_a_new_grading(graded, tight, tmp_path):
     collect(graded, CHAPTER, tmp_path / "in")
     rows(graded, tight, run=one_by_one("ann"))
     row = gradebook.scores(graded, CHAPTER)["ann"]
-    assert row["score"] == 9.5 and row["by_hand"], "the answer changed: the mark stands, and is looked at again"
+    assert row["score"] == 9.5 and row["by_hand"], (
+        "the answer changed: the mark stands, and is looked at again"
+    )
 
 
 def test_one_that_breaks_down_is_listed_and_the_others_are_graded(course, tight, monkeypatch):

@@ -153,9 +153,8 @@ def _points(cell: nbformat.NotebookNode) -> float:
 
 def _hidden(source: str) -> str:
     """The part of a graded cell that students do not get."""
-    start, end = source.find(BEGIN), source.find(END)
     once = source.count(BEGIN) == source.count(END) == 1
-    return source[start + len(BEGIN) : end] if once and start < end else ""
+    return source[source.find(BEGIN) + len(BEGIN) : source.find(END)] if once else ""
 
 
 def _lines(hidden: str, word: str) -> list[str]:
@@ -181,7 +180,7 @@ def _exercise(name: str, cells: dict[str, nbformat.NotebookNode], mistakes: list
     """The exercise of a graded cell."""
     order, cell, exercise = list(cells), cells[name], name.removesuffix(PROBES)
     answer = cells.get(exercise)
-    before = name != exercise and answer is not None and order.index(exercise) < order.index(name)
+    before = answer is not None and order.index(exercise) < order.index(name)
     hidden = _hidden(cell.source)
     if (
         not before

@@ -69,7 +69,7 @@ def _other_operators(node: ast.AST) -> Iterator[ast.AST]:
 def _other_calls(node: ast.Call, own: set[str]) -> Iterator[ast.AST]:
     """A call with swapped arguments, without one of its keywords, or dropped, so that what it is called on is left."""
     plain = [part for part in node.args if not isinstance(part, ast.Starred)]
-    if len(plain) == len(node.args) >= 2 and ast.dump(node.args[0]) != ast.dump(node.args[1]):
+    if len(plain) == len(node.args) >= 2:
         yield ast.Call(node.func, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
     if len(plain) == 1:
         yield plain[0]

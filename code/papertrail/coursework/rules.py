@@ -52,13 +52,15 @@ def _without_magic(line: str) -> str:
 
 def _tree(source: str) -> list[ast.stmt] | None:
     """The top-level statements of a cell, without what IPython adds to Python; None where they cannot be read."""
+    if PROMPT.match(source):
+        source = PROMPT.sub("", source)
     try:
         return ast.parse(source).body
     except (ValueError, RecursionError, MemoryError):
         return None
     except SyntaxError:
         pass
-    lines = PROMPT.sub("", source).splitlines()
+    lines = source.splitlines()
     first = next((line for line in lines if line.strip()), "")
     indent = first[: len(first) - len(first.lstrip())]
     try:

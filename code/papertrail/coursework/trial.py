@@ -147,7 +147,7 @@ def _cells_before(assignment: Assignment, exercise: Exercise) -> list[str]:
 
 
 def check_points(exercise: Exercise, sent: list[dict]) -> None:
-    """Do the reference's probes work, differ in name, and add up to the exercise's points?
+    """Do the reference's probes work, differ in name, pass against themselves, and add up to the exercise's points?
 
     Raises:
         RuntimeError: they do not; the message says which.
@@ -161,6 +161,11 @@ def check_points(exercise: Exercise, sent: list[dict]) -> None:
     if abs(total - exercise.points) > 1e-9:
         raise RuntimeError(
             f"exercise {exercise.name}: its probes are worth {total:g} points and its cell {exercise.points:g}"
+        )
+    verdicts = judge(sent, expected_of(sent, {}))
+    if unfit := [verdict.name for verdict in verdicts if not verdict.passed]:
+        raise RuntimeError(
+            f"exercise {exercise.name}: nobody could pass {', '.join(unfit)}: NaN, infinite or too deep"
         )
 
 
