@@ -7,11 +7,15 @@ Two of the breaks run in `make test`, with their controls; all of them in `make 
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
+
 CHAPTER, TESTS = "code/papertrail/architecture_diagram", "tests/architecture_diagram"
 FIGURES, CLAIMS = "code/papertrail/figures.py", "code/papertrail/claims.py"
+WORK, GRADING = "code/papertrail/coursework", "tests/coursework"
 
 MUTATIONS = [
     (FIGURES, 'f"{prefix}-{value}"\n    if key.endswith', 'f"{value}"\n    if key.endswith', "tests/test_figures.py"),
@@ -98,6 +102,38 @@ MUTATIONS = [
     (f"{CHAPTER}/accounting.py", "row.num_layers * 3 * attention", "row.num_layers * 2 * attention", f"{TESTS}/test_accounting.py"),
     (f"{CHAPTER}/history.py", "date(2017, 10, 16)", "date(2017, 10, 6)", f"{TESTS}/test_history.py"),
     (f"{CHAPTER}/measurements.py", "lower, upper = ([1 + slope", "lower, upper = ([2 + slope", f"{TESTS}/test_measurements.py"),
+    (f"{WORK}/comparison.py", 'len(answers) == 1 and "value" in', 'len(answers) >= 1 and "value" in', f"{GRADING}/test_comparison.py"),
+    (f"{WORK}/comparison.py", "expected.points if passed else 0.0", "expected.points", f"{GRADING}/test_comparison.py"),
+    (f"{WORK}/comparison.py", '("error" not in mistake or says in certain)', "True", f"{GRADING}/test_comparison.py"),
+    (f"{WORK}/rules.py", 'RUN_TEXT = {"eval", "exec",', 'RUN_TEXT = {"exec",', f"{GRADING}/test_rules.py"),
+    (f"{WORK}/rules.py", "isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)", "False", f"{GRADING}/test_rules.py"),
+    (f"{WORK}/probes.py", "LIMIT = 10_000", "LIMIT = 10_000_000", f"{GRADING}/test_probes.py"),
+    (f"{WORK}/probes.py", "except BaseException as error:", "except Exception as error:", f"{GRADING}/test_probes.py"),
+    (f"{WORK}/assignment.py", "if not exercises:", "if False:", f"{GRADING}/test_assignment.py"),
+    (f"{WORK}/course.py", "os.chmod(name, mode)", "pass", f"{GRADING}/test_course.py"),
+    (f"{WORK}/mutants.py", "return documents or isinstance(statement, definitions)", "return documents", f"{GRADING}/test_mutants.py"),
+    (f"{WORK}/trial.py", "abs(total - exercise.points) > 1e-9", "False", f"{GRADING}/test_trial.py"),
+    (f"{WORK}/trial.py", "if unfit := [", "if False and [", f"{GRADING}/test_trial.py"),
+    (f"{WORK}/tables.py", "text.startswith(FORMULA) and", "False and", f"{GRADING}/test_collecting.py"),
+    (f"{WORK}/precheck.py", "if counts[name] > 1]", "if counts[name] > 2]", f"{GRADING}/test_precheck.py"),
+    (f"{WORK}/precheck.py", "order.index(name) < furthest", "False", f"{GRADING}/test_precheck.py"),
+    (f"{WORK}/precheck.py", "if found := DELIMITERS.search(cell.source):", "if False:", f"{GRADING}/test_precheck.py"),
+    (f"{WORK}/markup.py", 'r"on[a-z]+"', 'r"onx[a-z]+"', f"{GRADING}/test_markup.py"),
+    (f"{WORK}/parsing.py", "if major > 4:", "if False:", f"{GRADING}/test_precheck.py"),
+    (f"{WORK}/archives.py", "if len(content) > self.left:", "if False:", f"{GRADING}/test_archives.py"),
+    (f"{WORK}/archives.py", "if kind == stat.S_IFLNK:", "if False:", f"{GRADING}/test_archives.py"),
+    (f"{WORK}/collecting.py", "if not verdict.accepted:", "if False:", f"{GRADING}/test_collecting.py"),
+    (f"{WORK}/collecting.py", "and row.student not in now", "and False", f"{GRADING}/test_collecting.py"),
+    (f"{WORK}/roster.py", "and RESERVED.fullmatch(name) is None", "", f"{GRADING}/test_matching.py"),
+    (f"{WORK}/gradebook.py", 'tag == "a" and name == "href" and', 'tag == "a" and name == "href" or', f"{GRADING}/test_feedback.py"),
+    (f"{WORK}/gradebook.py", "(is_mistake(cell) or cell.source.startswith(AUTHORS_ONLY))", "cell.source.startswith(AUTHORS_ONLY)", f"{GRADING}/test_release.py"),
+    ("book/exercises/architecture_diagram.ipynb", '"points": 10', '"points": 9', f"{GRADING}/test_release.py"),
+    (f"{WORK}/grading.py", 'known.get("digest") == digest and not force', "not force", f"{GRADING}/test_grading.py"),
+    (f"{WORK}/grading.py", "                path.unlink()\n", "", f"{GRADING}/test_grading.py"),
+    (f"{WORK}/job.py", "elif resident > limits.resident:", "elif False:", f"{GRADING}/test_sandbox.py"),
+    (f"{WORK}/job.py", "left_out |= {guilty, *slow}", "left_out |= slow", f"{GRADING}/test_sandbox.py"),
+    (f"{WORK}/sandbox.py", '"--unshare-all", "--unshare-user"', '"--unshare-pid", "--unshare-user"', f"{GRADING}/test_sandbox.py"),
+    ("tools/bubblewrap.py", "raise RuntimeError(", "return str(", "tests/project/test_tools.py"),
 ]  # fmt: skip
 SAMPLED = 2
 
@@ -134,6 +170,7 @@ def run(copy, monkeypatch):
     """Run tests of the copy, on the copy's own code and book."""
     monkeypatch.setenv("PYTHONPATH", str(copy / "code"))
     monkeypatch.setenv("PAPERTRAIL_BOOK", str(copy / "book"))
+    monkeypatch.setenv("PAPERTRAIL_SANDBOX", str(ROOT / ".sandbox"))
 
     def run_(tests):
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", tests]
