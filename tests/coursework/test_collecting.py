@@ -237,6 +237,10 @@ def test_what_was_said_of_others_stays_in_the_table(course, take):
     with course.report("ch02", "collected").open(newline="", encoding="utf-8") as file:
         table = {row["student"]: row["status"] for row in csv.DictReader(file)}
     assert table == {"ada": "unchanged", "bob": "refused"}
+    lines = course.roster.read_text().splitlines(keepends=True)
+    course.roster.write_text("".join(line for line in lines if not line.startswith("bob")))
+    take(("ada.ipynb", WORK))
+    assert "bob" not in course.report("ch02", "collected").read_text(), "who left the roster leaves the table"
 
 
 # Whatever the names are, nothing is written outside of the course, and only under ids of the roster.

@@ -123,7 +123,7 @@ MUTATIONS = [
     (f"{WORK}/archives.py", "if len(content) > self.left:", "if False:", f"{GRADING}/test_archives.py"),
     (f"{WORK}/archives.py", "if kind == stat.S_IFLNK:", "if False:", f"{GRADING}/test_archives.py"),
     (f"{WORK}/collecting.py", "if not verdict.accepted:", "if False:", f"{GRADING}/test_collecting.py"),
-    (f"{WORK}/collecting.py", "and row.student not in now", "and False", f"{GRADING}/test_collecting.py"),
+    (f"{WORK}/collecting.py", "if row.student in others]", "if False]", f"{GRADING}/test_collecting.py"),
     (f"{WORK}/roster.py", "and RESERVED.fullmatch(name) is None", "", f"{GRADING}/test_matching.py"),
     (f"{WORK}/gradebook.py", 'tag == "a" and name == "href" and', 'tag == "a" and name == "href" or', f"{GRADING}/test_feedback.py"),
     (f"{WORK}/gradebook.py", "(is_mistake(cell) or cell.source.startswith(AUTHORS_ONLY))", "cell.source.startswith(AUTHORS_ONLY)", f"{GRADING}/test_release.py"),

@@ -99,14 +99,14 @@ def _settle(files: list[Found], student: str, notebook: Path, release: nbformat.
     return rows[::-1]
 
 
-def _earlier(course: Course, chapter: str, now: Collection[str]) -> list[Row]:
-    """What earlier collections said of students of whom this download holds nothing."""
+def _earlier(course: Course, chapter: str, others: Collection[str]) -> list[Row]:
+    """What earlier collections said of other students: of those on the roster of whom this download holds nothing."""
     path = course.report(chapter, "collected")
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
         rows = [Row(*(row[name] for name in HEADER)) for row in csv.DictReader(file)]
-    return [row for row in rows if row.student and row.student not in now]
+    return [row for row in rows if row.student in others]
 
 
 def collect(course: Course, chapter: str, source: Path) -> list[Row]:
@@ -148,5 +148,8 @@ def collect(course: Course, chapter: str, source: Path) -> list[Row]:
     rows.sort(key=lambda row: row.file)
     for student, files in sorted(theirs.items()):
         rows += _settle(files, student, course.submitted(student, chapter), release)
-    write(course.report(chapter, "collected"), table([*_earlier(course, chapter, theirs), *rows]))
+    write(
+        course.report(chapter, "collected"),
+        table([*_earlier(course, chapter, {one.id for one in students} - theirs.keys()), *rows]),
+    )
     return rows

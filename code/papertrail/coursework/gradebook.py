@@ -128,12 +128,14 @@ class MarkPending(NbGraderPreprocessor):
     def preprocess(self, nb, resources):
         """Ask the gradebook, cell by cell."""
         names = resources["nbgrader"]
+        names["so_far"] = False
         with Gradebook(names["db_url"]) as book:
             for cell in filter(is_grade, nb.cells):
                 grade = book.find_grade(
                     marks(cell)["grade_id"], names["notebook"], names["assignment"], names["student"]
                 )
                 cell.metadata.nbgrader["pending"] = bool(grade.needs_manual_grade)
+                names["so_far"] |= bool(grade.needs_manual_grade)
         return nb, resources
 
 
