@@ -13,7 +13,7 @@ ACTIVE = [
     "<iframe src=x></iframe>", "<object data=x></object>",
     "<math href='javascript:alert(1)'>x</math>", "<form action=x><input></form>", "<style>@import 'x'</style>",
     "<meta http-equiv=refresh content='0;url=x'>", "<base href=x>", "<div style='background:url(x)'>y</div>",
-    "<a href='vbscript:x'>y</a>", "![x](javascript:x)", "<details ontoggle=alert(1) open>x</details>",
+    "<a href='vbscript:x'>y</a>", "<a href='data:text/html,x'>y</a>", "![x](javascript:x)", "<details ontoggle=alert(1) open>x</details>",
     "<link rel=stylesheet href=x>",
     "<<script>script>alert(1)</script>", "<img src='data:text/html,<script>'>", 
     "<video><source onerror=alert(1)></video>", "![x](https://example.org/counter.png)",
