@@ -30,7 +30,7 @@ walk("/", skipped)
 """ + SEEN, told="saw []"),
     spy("course", READER + """
 walk(COURSE)
-for step in ("..", "../..", "../../coursework", "../../../coursework", "coursework", "/work/main/coursework"):
+for step in ("..", "../..", "../../coursework", "../../../coursework", "coursework", "/coursework"):
     walk(step, ("/work/../usr", "/work/../proc", "../usr", "../proc", "../env", "../sys", "../root", "../dev",
                 "../../usr", "../../proc", "../../env", "../../sys", "../../root", "../../dev"))
 for name in ("secret", "gradebook.db", "expected/sums.json", "source/sums/sums.ipynb",
@@ -134,7 +134,7 @@ mark("/proc/sys/kernel/core_pattern.canary")
 import subprocess, sys
 from ipykernel.connect import get_connection_file
 file = get_connection_file()
-for name in (file, os.path.dirname(file) + "/k-1", "/work/link", "/tmp/link"):
+for name in (file, os.path.dirname(file) + "/k-1", os.path.join("/work", "link"), "/tmp/link"):
     if os.path.exists(name):
         os.unlink(name)
     os.symlink(f"{COURSE}/gradebook.db", name)
