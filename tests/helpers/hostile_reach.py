@@ -6,6 +6,7 @@ from hostile_machine import KILLED
 # Reads files that are named, and those below folders that are named, and keeps what holds a canary.
 READER = """
 import os
+import sys
 found = []
 def look(path):
     try:
@@ -25,7 +26,7 @@ def walk(folder, skipped=()):
 SEEN = "\nprint(found)\nseen = found\n"
 READS = (
     spy("disk", READER + """
-skipped = ("/proc", "/sys", "/env", "/usr", "/dev", "/lib", "/lib64", "/bin", "/root/.pyenv", ENVIRONMENT)
+skipped = ("/proc", "/sys", "/env", "/usr", "/dev", "/lib", "/lib64", "/bin", sys.base_prefix, ENVIRONMENT)
 walk("/", skipped)
 """ + SEEN, told="saw []"),
     spy("course", READER + """
@@ -65,7 +66,7 @@ except OSError:
 """ + SEEN, told="saw []"),
     spy("home", READER + """
 walk(HOME)
-walk("/root", ("/root/.pyenv",))
+walk("/root", (sys.base_prefix,))
 walk("/home")
 walk(os.path.expanduser("~"))
 found += [value for value in os.environ.values() if "".join(CANARY) in value]
