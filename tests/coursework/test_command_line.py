@@ -119,6 +119,13 @@ def test_a_failed_submission_gives_status_1_and_a_row(base, tmp_path, monkeypatc
     assert "ann,failed,,it broke" in report
 
 
+def test_without_a_sandbox_nothing_is_graded(base, monkeypatch, capsys):
+    monkeypatch.setitem(sandbox.TOOLS, "no-such-program", "nothing")
+    assert typed(base, "grade", CHAPTER, "--force") == 2
+    said = capsys.readouterr()
+    assert said.err == "grade: the sandbox needs no-such-program (package nothing)\n" and said.out == ""
+
+
 def test_a_roster_that_lost_a_student_is_said(base, capsys):
     roster = base / "coursework" / "roster.csv"
     before = roster.read_text()

@@ -207,6 +207,19 @@ def inner_command(run: Path, base: Path, seed: str, limits: Limits, calls: int) 
     ]  # fmt: skip
 
 
+def ready() -> Path:
+    """The students' environment, where everything that the sandbox needs is here; nothing is started.
+
+    Raises:
+        SandboxError: something is missing.
+    """
+    if missing := missing_tools():
+        raise SandboxError(f"the sandbox needs {', '.join(missing)}")
+    if platform.machine() not in UNCOUNTED:
+        raise SandboxError(f"the sandbox does not know this kind of machine ({platform.machine()})")
+    return students_environment()
+
+
 def run(cells: list[str], seed: str, limits: Limits | None = None) -> Outcome:
     """Execute code cells, one after the other, in one fresh kernel in a sandbox.
 
@@ -221,11 +234,7 @@ def run(cells: list[str], seed: str, limits: Limits | None = None) -> Outcome:
         SandboxError: the sandbox cannot start here. Nothing has run.
     """
     limits = limits or Limits()
-    if missing := missing_tools():
-        raise SandboxError(f"the sandbox needs {', '.join(missing)}")
-    if platform.machine() not in UNCOUNTED:
-        raise SandboxError(f"the sandbox does not know this kind of machine ({platform.machine()})")
-    environment = students_environment()
+    environment = ready()
     folder = Path(tempfile.mkdtemp(prefix="pt-"))
     job = json.dumps({"cells": cells, "seed": seed, "limits": asdict(limits)})
     try:
