@@ -11,6 +11,7 @@ import io
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Any
 
 import matplotlib
@@ -79,6 +80,24 @@ def new_figure(height: float = 3.0, columns: int = 1, **options: Any) -> tuple[F
     """
     fig = Figure(figsize=(WIDTH, height), layout="constrained")
     return fig, fig.subplots(1, columns, **options)
+
+
+def band(
+    ax: Any, xs: Sequence[float], rows: Sequence[Sequence[float]], color: str, **line: Any
+) -> list[float]:
+    """Draw the median over seeds as a line and the range over seeds as a band; returns the median.
+
+    Args:
+        rows: one list of values for each seed, as long as `xs`.
+        line: passed on to the line, such as linestyle="--".
+    """
+    columns = list(zip(*rows, strict=True))
+    middle = [median(column) for column in columns]
+    ax.fill_between(
+        xs, [min(c) for c in columns], [max(c) for c in columns], color=color, alpha=0.2, linewidth=0
+    )
+    ax.plot(xs, middle, color=color, **line)
+    return middle
 
 
 @styled

@@ -13,7 +13,8 @@ from PIL import Image
 from papertrail import figures
 from papertrail.architecture_diagram import __main__ as command
 from papertrail.architecture_diagram import compare, diagrams, inspect_model
-from papertrail.architecture_diagram.measurements import PRE_LN, PUBLISHED, seeded
+from papertrail.architecture_diagram.measurements import PRE_LN, PUBLISHED
+from papertrail.experiments import seeded
 
 MODELS = '''
 import torch

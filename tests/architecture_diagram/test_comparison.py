@@ -10,9 +10,10 @@ from torch import nn
 
 from papertrail.architecture_diagram import compare, inspect_model
 from papertrail.architecture_diagram.comparison import RULES, remarks
-from papertrail.architecture_diagram.measurements import PRE_LN, PUBLISHED, seeded, trace_rule
+from papertrail.architecture_diagram.measurements import PRE_LN, PUBLISHED, trace_rule
 from papertrail.architecture_diagram.sublayer import Rule
 from papertrail.architecture_diagram.trace import BranchTrace, Report, Stack, Trace
+from papertrail.experiments import seeded
 
 pytestmark = pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
 ENTRANCE, END = "at the branch's entrance", "at the branch's end"

@@ -17,9 +17,10 @@ from torch import nn
 from papertrail import figures as look
 from papertrail.architecture_diagram import compare, diagrams, inspect_model
 from papertrail.architecture_diagram.history import REVISIONS
-from papertrail.architecture_diagram.measurements import PRE_LN, PUBLISHED, seeded, trace_rule
+from papertrail.architecture_diagram.measurements import PRE_LN, PUBLISHED, trace_rule
 from papertrail.architecture_diagram.sublayer import Rule
 from papertrail.architecture_diagram.trace import PLACEMENT_WORDS, BranchTrace, Report, Stack, Trace
+from papertrail.experiments import seeded
 
 BOXES = {"norm", "dropout", "× a", "× gate", "+"} | {
     "self-attention", "cross-attention", "position mixing", "feed-forward",

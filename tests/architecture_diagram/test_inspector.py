@@ -26,9 +26,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from papertrail.architecture_diagram import inspect_model
-from papertrail.architecture_diagram.measurements import seeded
 from papertrail.architecture_diagram.sublayer import Rule
 from papertrail.architecture_diagram.transformer import Decoder, Encoder, Transformer
+from papertrail.experiments import seeded
 
 
 @pytest.fixture

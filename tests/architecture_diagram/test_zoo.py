@@ -12,9 +12,9 @@ from papertrail.architecture_diagram.zoo import (
     load_zoo,
     measure_zoo,
     read_by_names,
-    results_file,
     shared_probe,
 )
+from papertrail.experiments import load_record
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +34,7 @@ def test_the_recorded_run_is_what_the_code_finds_today(zoo):
 
 
 def test_the_recorded_run_says_what_made_it_and_kept_its_budgets():
-    import json
-
-    record = json.loads(results_file().read_text(encoding="utf-8"))
+    record = load_record("architecture_diagram", "zoo")
     assert (
         record["command"] == "python -m papertrail.architecture_diagram.zoo"
         and record["versions"]["transformers"]

@@ -4,7 +4,6 @@ import os
 import socket
 import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import psutil
 import pytest
@@ -138,6 +137,7 @@ for n in range(500):
 def test_nothing_is_left_behind(tight, monkeypatch):
     mark = f"mark{os.getpid()}"
     own = tempfile.mkdtemp(prefix="own-")  # other workers' jobs have their folders in the common one
+    os.chmod(own, 0o755)
     monkeypatch.setattr(tempfile, "tempdir", own)
     daemon = f"subprocess.Popen(['/usr/bin/env', 'M={mark}', 'sleep', '300'], start_new_session=True)"
     daemon += "\nopen('/tmp/left', 'w').write('x')"

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from papertrail.architecture_diagram import Report, inspect_model
-from papertrail.architecture_diagram.measurements import seeded
 from papertrail.architecture_diagram.transformer import FeedForward, MultiHeadAttention
+from papertrail.experiments import seeded
 
 D, HEADS, INNER, DEPTH = 16, 2, 32, 3
 

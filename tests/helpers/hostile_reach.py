@@ -19,7 +19,9 @@ def look(path):
         found.append(content[at:at + 60].decode(errors="replace"))
 def walk(folder, skipped=()):
     for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if os.path.join(place, name) not in skipped][:300]
+        paths = [os.path.join(place, name) for name in folders]
+        folders[:] = [os.path.basename(path) for path in paths
+                      if path not in skipped and os.path.realpath(path) != sys.base_prefix][:300]
         for name in names[:300]:
             look(os.path.join(place, name))
 """

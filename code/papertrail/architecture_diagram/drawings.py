@@ -1,9 +1,6 @@
 """Curves and tables of chapter 1, drawn from `measure_*` results. Diagrams of blocks are in `diagrams`."""
 
 from collections.abc import Sequence
-from statistics import median
-
-from matplotlib.axes import Axes
 
 from papertrail import figures as look
 from papertrail.architecture_diagram.accounting import (
@@ -22,17 +19,6 @@ from papertrail.architecture_diagram.zoo import Found, Misreading
 from papertrail.figures import Drawing
 
 
-def _band(ax: Axes, xs: Sequence[float], rows: Sequence[Sequence[float]], color: str) -> list[float]:
-    """Median over seeds as a line, the range over seeds as a band; returns the median."""
-    columns = list(zip(*rows, strict=True))
-    middle = [median(column) for column in columns]
-    ax.fill_between(
-        xs, [min(c) for c in columns], [max(c) for c in columns], color=color, alpha=0.2, linewidth=0
-    )
-    ax.plot(xs, middle, color=color)
-    return middle
-
-
 @look.styled
 def draw_order_difference(xavier: OrderDifference, linear: OrderDifference) -> Drawing:
     """How far the two orders drift apart on the same weights, from two ways to draw those weights."""
@@ -45,7 +31,7 @@ def draw_order_difference(xavier: OrderDifference, linear: OrderDifference) -> D
     )
     ends = []
     for rows, color, label in curves:
-        middle = _band(ax, xs, rows, color)
+        middle = look.band(ax, xs, rows, color)
         at, top = (2 * len(xs)) // 3 - 1, max(xavier.without_final_norm[0])
         ax.text(xs[at], middle[at] + 0.05 * top, label, color=color, ha="right")
         ends.append(middle[-1])
@@ -70,8 +56,8 @@ def draw_rms_by_depth(result: RmsByDepth) -> Drawing:
     squares = [[value**2 for value in row] for row in result.pre_ln]
     flat = [[value**2 for value in row] for row in result.post_ln]
     ax.fill_between(layers, result.lower_bound, result.upper_bound, color=look.PALE_ORANGE, linewidth=0)
-    grown = _band(ax, layers, squares, look.ORANGE)
-    level = _band(ax, layers, flat, look.BLUE)
+    grown = look.band(ax, layers, squares, look.ORANGE)
+    level = look.band(ax, layers, flat, look.BLUE)
     half = len(layers) // 2
     ax.text(1, 0.8 * result.upper_bound[-1], "shaded: Lemma 2,\n1 + l/2 to 1 + 3l/2", color=look.INK)
     ax.text(half + 8, grown[half] + 2, "Pre-LN, no final norm", color=look.ORANGE)

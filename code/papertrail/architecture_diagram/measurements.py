@@ -1,8 +1,6 @@
 """What chapter 1 measures. Every function uses its own seeds and leaves the caller's random state alone."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,6 +19,7 @@ from papertrail.architecture_diagram.transformer import (
     Transformer,
 )
 from papertrail.architecture_diagram.zoo import WIDTH, PaLMBlock
+from papertrail.experiments import at_least_one, seeded
 
 PUBLISHED = Rule("none", "dan")
 PRE_LN = Rule("n", "da")
@@ -36,25 +35,6 @@ def trace_rule(rule: Rule) -> Stack:
     with seeded(0):
         encoder = Encoder(2, 8, 2, 16, rule.preprocess, rule.postprocess, dropout=0.1).train()
         return inspect_model(encoder, torch.randn(1, 3, 8)).stacks[0]
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's CPU generator for a block, then put the caller's state back."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also reseed any GPU
-        yield
-
-
-def at_least_one(**numbers: int) -> None:
-    """Refuse sizes and seed counts below 1, by name.
-
-    Raises:
-        ValueError: a number is not an integer of at least 1.
-    """
-    for argument, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{argument}: got {value!r}; allowed are integers from 1 up")
 
 
 def relative(ours: Tensor, theirs: Tensor) -> float:

@@ -18,7 +18,6 @@ from papertrail.architecture_diagram.operations import (
     SUMS,
     drops,
     is_mixing,
-    same,
     same_stack,
 )
 from papertrail.architecture_diagram.paths import Path, Step
@@ -234,7 +233,8 @@ class Streams:
         if residual.parent:
             between = residual.trail.steps_from(residual.parent.node)
             residual.second_paths += [(EARLIER, step.node) for step in between if step.what == "earlier"]
-        twin = next((s for s in self.sums if s.root is root and s.branches[0].end is branches[0].end), None)
+        end = self._plain(branches[0].end)
+        twin = next((s for s in self.sums if s.root is root and self._plain(s.branches[0].end) is end), None)
         if twin:
             for one in (twin, residual):
                 one.second_paths.append((RUNNING_SUM, None))
@@ -269,10 +269,12 @@ class Streams:
         return any(self.states >> n.index & 1 for n in path.nodes) and path.nodes[0].data
 
     def _note_running_sum(self, node: Node, operands: list[Node]) -> None:
-        """Branches whose results also go to a sum of their own: a second stream beside the first."""
-        ends = {same(operand).index for operand in operands}
+        """Branches whose results also go, perhaps scaled, to a sum of their own: a second stream beside the first."""
+        ends = {self._plain(operand).index for operand in operands}
         for residual in self.sums:
-            shares = residual.node is not node and any(same(b.end).index in ends for b in residual.branches)
+            shares = residual.node is not node and any(
+                self._plain(b.end).index in ends for b in residual.branches
+            )
             if shares and not self.depends(residual.node, node):
                 residual.second_paths.append((RUNNING_SUM, None))
 

@@ -180,6 +180,7 @@ class Sublayer(nn.Module):
         d_model: size of the last axis.
         dropout: probability of dropping an entry, for every d.
         eps: added to the variance, inside the root, by every n.
+        skip: what the sub-layer's input passes on its way to the sum, such as DeepNorm's factor; nothing if left out.
 
     Shapes: x (..., d_model) -> (..., d_model).
 
@@ -197,6 +198,7 @@ class Sublayer(nn.Module):
         d_model: int,
         dropout: float = 0.0,
         eps: float = 1e-6,
+        skip: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if not callable(f):
@@ -206,10 +208,19 @@ class Sublayer(nn.Module):
         self.pre = Stage(preprocess, d_model=d_model, dropout=dropout, eps=eps)
         self.f = f
         self.post = Stage(postprocess, d_model=d_model, dropout=dropout, eps=eps)
+        self.skip = skip
+
+    def branch(self, x: Tensor, *args, **kwargs) -> Tensor:
+        """What the sub-layer computes from x, before anything is added: f(pre(x))."""
+        return self.f(self.pre(x), *args, **kwargs)
+
+    def join(self, value: Tensor, x: Tensor) -> Tensor:
+        """The branch's value and the main path, put together: post(x, value)."""
+        return self.post(value, x if self.skip is None else self.skip(x))
 
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
         if isinstance(args, torch.fx.Proxy):  # only when this module is the root of a trace
             args, kwargs = (), {}
         if isinstance(x, Tensor) and x.shape[-1] != self.d_model:
             raise ValueError(f"x: last axis is {x.shape[-1]}, but this Sublayer has d_model={self.d_model}")
-        return self.post(self.f(self.pre(x), *args, **kwargs), x)
+        return self.join(self.branch(x, *args, **kwargs), x)

@@ -10,10 +10,8 @@ from papertrail.architecture_diagram.inspector import inspect_model
 from papertrail.architecture_diagram.measurements import (
     PRE_LN,
     PUBLISHED,
-    at_least_one,
     relative,
     rms,
-    seeded,
 )
 from papertrail.architecture_diagram.trace import Report
 from papertrail.architecture_diagram.transformer import (
@@ -22,6 +20,7 @@ from papertrail.architecture_diagram.transformer import (
     Transformer,
     causal_mask,
 )
+from papertrail.experiments import at_least_one, seeded
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,11 @@ What has no class there is written out here after its paper.
     python -m papertrail.architecture_diagram.zoo    inspect them all and record the result
 """
 
-import json
 import logging
-import platform
 import re
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +19,7 @@ from torch import Tensor, nn
 from papertrail.architecture_diagram.inspector import inspect_model
 from papertrail.architecture_diagram.sublayer import Sublayer
 from papertrail.architecture_diagram.transformer import FeedForward, MultiHeadAttention, Transformer
+from papertrail.experiments import load_record, progress, results_file, save_record
 
 VOCAB, WIDTH, LAYERS, HEADS, INNER, LENGTH = 64, 32, 2, 2, 64, 6
 
@@ -340,52 +334,32 @@ def read_by_names(zoo: Sequence[Found], least: int = 2) -> NameReading:
     return NameReading(tuple(dict.fromkeys(guessed)), tuple(wrong))
 
 
-def results_file() -> Path:
-    """Where the recorded run lies."""
-    from papertrail.claims import book_folder
-
-    return book_folder() / "results" / "architecture_diagram" / "zoo.json"
-
-
 def load_zoo() -> list[Found]:
     """The recorded run, for those who do not have `transformers`.
 
     Raises:
         FileNotFoundError: it was never recorded.
     """
-    rows = json.loads(results_file().read_text(encoding="utf-8"))["models"]
+    rows = load_record("architecture_diagram", "zoo")["models"]
     return [Found(**row | {"norms": tuple(map(tuple, row["norms"]))}) for row in rows]
 
 
 def main() -> int:
     """Inspect the whole zoo, compare with what is expected, and record it."""
-    import resource
-
-    from tqdm import tqdm
-
-    path = results_file()  # before the run: without the course's book/ folder there is nowhere to record it
-    path.parent.mkdir(parents=True, exist_ok=True)
-    start = time.process_time()
-    found = measure_zoo(tqdm(ZOO, desc="models", disable=not sys.stderr.isatty()))
+    results_file("architecture_diagram", "zoo")  # before the run: without book/ there is nowhere to record it
+    found = measure_zoo(progress(ZOO, "models"))
     differing = [
         f"{entry.name}: expected {entry.expected}, found {row}" for entry, row in zip(ZOO, found, strict=True)
         if entry.expected != {key: getattr(row, key) for key in entry.expected}
     ]  # fmt: skip
     print("\n".join(differing) or f"{len(found)} models, all as expected")
-    record = {
-        "command": "python -m papertrail.architecture_diagram.zoo",
-        "date": date.today().isoformat(),
-        "machine": f"{platform.system()} {platform.machine()}, one thread",
-        "seed": 0,
-        "versions": {"python": platform.python_version()}
-        | {p: version(p) for p in ("torch", "transformers")},
-        "cpu_seconds": round(time.process_time() - start, 1),
-        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "models": [asdict(row) for row in found],
-    }
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    save_record(
+        "architecture_diagram",
+        "zoo",
+        "python -m papertrail.architecture_diagram.zoo",
+        {"seed": 0, "models": [asdict(row) for row in found]},
+        packages=("torch", "transformers"),
+    )
     return 1 if differing else 0
 
 

@@ -1,0 +1,143 @@
+"""What takes too long for a notebook: training over rates, initial weights and depths, for every placement.
+
+The grid was fixed before its first run. The chapter draws the record, and runs a part of it live.
+
+    python -m papertrail.layer_norm_placement.recorded    run the grid and record it
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from papertrail.experiments import load_record, progress, results_file, save_record
+from papertrail.layer_norm_placement.measurements import GradientProfile, measure_gradients
+from papertrail.layer_norm_placement.placements import PLACEMENTS, STARTS
+from papertrail.layer_norm_placement.training import TrainingRuns, measure_training
+
+CHAPTER = "layer_norm_placement"
+RATES, WARMUPS = (1e-3, 3e-3, 1e-2), (0, 60)
+DEPTHS, DEPTH_RATE, DEPTH_PLACEMENTS = (
+    (2, 6, 12, 24),
+    3e-3,
+    ("post", "pre", "sandwich", "deepnorm", "dual-residual"),
+)
+DEPTH_STARTS = ("xavier", "linear")
+COSINE_STEPS = (0, 1, 3, 5, 10, 20, 60, 120)
+SEEDS = 5
+
+
+@dataclass(frozen=True)
+class DepthFrame:
+    """One setting of the chapter's moving figure: by placement, decoder gradients and training without warm-up."""
+
+    depth: int
+    start: str
+    gradients: dict[str, GradientProfile]
+    training: dict[str, TrainingRuns]
+
+
+def measure_depth(
+    depth: int,
+    start: str = "xavier",
+    *,
+    placements: Sequence[str] = DEPTH_PLACEMENTS,
+    seeds: int = SEEDS,
+    steps: int = 120,
+) -> DepthFrame:
+    """Gradients at initialization in an encoder-decoder, and training of a causal model at rate 3e-3.
+
+    Raises:
+        ValueError: as `measure_gradients` and `measure_training`.
+    """
+    gradients = {
+        p: measure_gradients("encoder-decoder", p, depth, seeds=seeds, start=start) for p in placements
+    }
+    training = {
+        p: measure_training(p, depth, lr=DEPTH_RATE, seeds=seeds, start=start, steps=steps)
+        for p in placements
+    }
+    return DepthFrame(depth, start, gradients, training)
+
+
+def load_training() -> list[TrainingRuns]:
+    """The recorded runs of depth 6: every placement, rate, warm-up and start.
+
+    Raises:
+        FileNotFoundError: they were never recorded.
+    """
+    return [TrainingRuns(**run) for run in load_record(CHAPTER, "training")["runs"]]
+
+
+def find(
+    runs: Sequence[TrainingRuns], placement: str, lr: float, warmup: int = 0, start: str = "xavier"
+) -> TrainingRuns:
+    """The runs of one setting.
+
+    Raises:
+        ValueError: there are none.
+    """
+    for run in runs:
+        if (run.placement, run.lr, run.warmup, run.start) == (placement, lr, warmup, start):
+            return run
+    raise ValueError(f"runs: none with placement={placement!r}, lr={lr}, warmup={warmup}, start={start!r}")
+
+
+def load_depths() -> list[DepthFrame]:
+    """The recorded frames of the moving figure.
+
+    Raises:
+        FileNotFoundError: they were never recorded.
+    """
+    return [
+        DepthFrame(
+            frame["depth"],
+            frame["start"],
+            {p: GradientProfile(**row) for p, row in frame["gradients"].items()},
+            {p: TrainingRuns(**row) for p, row in frame["training"].items()},
+        )
+        for frame in load_record(CHAPTER, "depth")["frames"]
+    ]
+
+
+def _rounded(value):
+    """Numbers to four significant digits, wherever they are: the record stays small enough to read."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def main() -> int:
+    """Run the grid and record it in two files."""
+    results_file(CHAPTER, "training")  # before the run: without book/ there is nowhere to record it
+    command = "python -m papertrail.layer_norm_placement.recorded"
+    grid = [(p, lr, warmup, "xavier") for p in PLACEMENTS for lr in RATES for warmup in WARMUPS]
+    grid += [(p, RATES[-1], 0, start) for p in PLACEMENTS for start in STARTS if start != "xavier"]
+    runs = []
+    for placement, lr, warmup, start in progress(grid, "training"):
+        run = measure_training(
+            placement, lr=lr, warmup=warmup, start=start, seeds=SEEDS, cosine_steps=COSINE_STEPS
+        )
+        runs.append(_rounded(asdict(run)))
+        print(
+            f"{placement:14} rate {lr:<6g} warm-up {warmup:2} {start:7} {[round(x, 3) for x in run.final]}",
+            flush=True,
+        )
+    save_record(CHAPTER, "training", command, {"runs": runs})
+    frames = []
+    for depth in progress(DEPTHS, "depths"):
+        for start in DEPTH_STARTS:
+            frame = measure_depth(depth, start)
+            frames.append(_rounded(asdict(frame)))
+            print(
+                depth,
+                start,
+                {p: [round(x, 3) for x in run.final] for p, run in frame.training.items()},
+                flush=True,
+            )
+    save_record(CHAPTER, "depth", command, {"frames": frames})
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
