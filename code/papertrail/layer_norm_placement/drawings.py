@@ -33,6 +33,10 @@ def _mean(rows: Sequence[Sequence[float]]) -> list[float]:
     return [mean(column) for column in zip(*rows, strict=True)]
 
 
+def _typeset(exponent: float) -> str:
+    return f"{exponent:.2f}".replace("-", "−")
+
+
 def draw_placement(placement: str) -> Drawing:
     """The inspector's picture of a small encoder with this placement: no line of it is drawn by hand."""
     import torch
@@ -67,7 +71,7 @@ def draw_last_gradient(post: Sequence[GradientProfile], pre: Sequence[GradientPr
     ax.text(depths[1], 0.62 * theory[1], "dotted: like 1/√L", color=look.INK, ha="right")
     fell = slope(depths, [geometric_mean(profile.last("encoder")) for profile in pre])
     flat = slope(depths, [geometric_mean(profile.last("encoder")) for profile in post])
-    ax.set_title(f"Deeper: Pre-LN's last gradient falls like L^{fell:.2f}".replace("-", "−"))
+    ax.set_title(f"Deeper: Pre-LN's last gradient falls like L^{_typeset(fell)}")
     ax.set_xlabel(f"layers L (encoder, width 64, {post[0].seeds} seeds)")
     ax.set_ylabel("gradient of the last W2")
     alt = (
@@ -97,11 +101,10 @@ def draw_gradient_profiles(profiles: Sequence[GradientProfile]) -> Drawing:
     axes[0].plot(layers, guide, color=look.INK, linestyle=":", linewidth=1.4)
     axes[0].set_ylabel(f"gradient of W2 ({profiles[0].seeds} seeds)")
     axes[0].text(layers[3], guide[3] / 2.2, "Post-LN;\ndotted: √2 a layer", color=look.BLUE, va="top")
-    for placement, at, lift in (("pre", 4, 0.55), ("dual-residual", 2, 1.5)):
-        if ("decoder", placement) in tops:
-            y = tops["decoder", placement][at] * lift
-            axes[0].text(layers[at], y, NAMES[placement], color=LOOKS[placement]["color"], ha="left",
-                         va="bottom" if lift > 1 else "top")  # fmt: skip
+    for placement, lift in (("pre", 0.42), ("dual-residual", 2.6)):
+        if ("encoder", placement) in tops:
+            y, color = tops["encoder", placement][depth // 2] * lift, LOOKS[placement]["color"]
+            axes[1].text(depth / 2, y, NAMES[placement], color=color, ha="center", va="center")
     words = []
     for profile in profiles:
         both = " and ".join(f"{median(profile.ratios(s)):.2g} in the {s}" for s in ("decoder", "encoder"))
@@ -201,7 +204,7 @@ def draw_representation_distance(result: RepresentationDistance) -> Drawing:
     ax.text(count * 0.55, middles["pre"][int(len(gaps) * 0.55)] + 0.035, "Pre-LN", color=look.ORANGE)
     ax.text(count, theory[-1] - 0.075, "sandwich; dotted: theory", color=look.MUTED, ha="right")
     fell = mean(result.slopes("pre"))
-    ax.set_title(f"Pre-LN: neighbors grow alike, like k^{fell:.2f}".replace("-", "−"))
+    ax.set_title(f"Pre-LN: neighbors grow alike, like k^{_typeset(fell)}")
     ax.set_xlabel(f"sub-layer k ({result.depth} layers, width {result.d_model}, {result.seeds} seeds)")
     ax.set_ylabel("mean |change| per entry")
     alt = (
@@ -216,16 +219,16 @@ def draw_representation_distance(result: RepresentationDistance) -> Drawing:
 def draw_amplification(result: Amplification) -> Drawing:
     """Output change by depth for a small change of all weights, with lines of slope 1."""
     fig, ax = look.new_figure(3.5)
-    words = []
+    ends = {}
     for placement, rows in result.changes.items():
         middle = look.band(ax, result.depths, rows, marker="o", **LOOKS[placement])
-        words.append(f"{NAMES[placement]} {mean(result.slopes(placement)):+.2f}")
+        ends[placement] = middle[-1]
+    words = [f"{NAMES[p]} {mean(result.slopes(p)):+.2f}" for p in ends]
+    level = 0.0
+    for placement in sorted(ends, key=ends.get):
+        level = max(ends[placement], 1.75 * level)  # labels of lines that meet are moved apart
         ax.text(
-            result.depths[-1] * 1.08,
-            middle[-1],
-            NAMES[placement],
-            color=LOOKS[placement]["color"],
-            va="center",
+            result.depths[-1] * 1.12, level, NAMES[placement], color=LOOKS[placement]["color"], va="center"
         )
     first = median(row[0] for row in result.changes["post"])
     ax.plot(result.depths, [first * d / result.depths[0] for d in result.depths], color=look.INK, linestyle=":",

@@ -24,7 +24,7 @@ from papertrail.experiments import at_least_one, load_record, progress, results_
 from papertrail.layer_norm_placement.models import Model
 
 DEPTH, D_MODEL, HEADS, LENGTH, BATCH = 12, 64, 4, 64, 16
-STEPS, WARMUP, RATES, SEEDS = 900, 150, (5e-4, 1e-3), (0, 1, 2)
+STEPS, WARMUP, RATES, SEEDS = 600, 100, (5e-4, 1e-3), (0, 1, 2)
 ARMS = ("post", "pre", "dual-residual")
 VALID_WINDOWS = 256
 

@@ -13,7 +13,7 @@ from papertrail.architecture_diagram.sublayer import Sublayer
 from papertrail.experiments import at_least_one, seeded
 from papertrail.layer_norm_placement.models import SHAPES, Model, zero_queries_and_keys
 from papertrail.layer_norm_placement.placements import Stack, one_of, profile
-from papertrail.layer_norm_placement.theory import slope
+from papertrail.layer_norm_placement.theory import layer_norm_jacobian, slope
 
 
 @dataclass(frozen=True)
@@ -206,8 +206,8 @@ def measure_amplification(
 ) -> Amplification:
     """Change every matrix by a small random part of itself and see how far the output moves (Liu et al. 2020).
 
-    Each matrix W becomes W + relative * std(W) * N(0, 1). Encoder stacks, float64, outputs normalized once more
-    so that placements are compared on one scale. The paper's theorem 2 and corollaries: O(N) for Post-LN,
+    Each matrix W becomes W + relative * std(W) * N(0, 1). Encoder stacks; outputs are normalized once
+    more, so that placements are compared on one scale. The paper's theorem 2 and corollaries: O(N) for Post-LN,
     O(log N) for Pre-LN.
 
     Raises:
@@ -222,8 +222,8 @@ def measure_amplification(
             row = []
             for depth in depths:
                 with seeded(seed), torch.no_grad():
-                    stack = Stack(depth, d_model, 4, 4 * d_model, placement, start=start).double()
-                    x = torch.randn(batch, length, d_model, dtype=torch.float64)
+                    stack = Stack(depth, d_model, 4, 4 * d_model, placement, start=start)
+                    x = torch.randn(batch, length, d_model)
                     if placement == "admin":
                         profile(stack, x)
                     before = F.layer_norm(stack(x), (d_model,))
@@ -250,8 +250,6 @@ def measure_jacobian(d: int = 32, seeds: int = 5) -> Jacobian:
     Raises:
         ValueError: a number is below 1.
     """
-    from papertrail.layer_norm_placement.theory import layer_norm_jacobian
-
     at_least_one(d=d, seeds=seeds)
     error, largest = 0.0, []
     for seed in range(seeds):
@@ -264,19 +262,47 @@ def measure_jacobian(d: int = 32, seeds: int = 5) -> Jacobian:
     return Jacobian(error, largest, seeds)
 
 
-def two_streams(block_count: int, seed: int = 0, d_model: int = 64) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """ResiDual's two streams at the end, and what Post-LN and Pre-LN give on the same weights and input.
+@dataclass(frozen=True)
+class TwoStreams:
+    """ResiDual's two streams beside Post-LN and Pre-LN on the same weights and inputs, float64.
 
-    Shapes: -> four of (4, 16, d_model), the second stream normalized.
+    Attributes:
+        first_is_post: largest difference between the first stream and Post-LN's output, over all seeds.
+        sum_of_branches: largest difference between the output and first stream + norm(input + all branches).
+        second_to_pre: by seed, distance of the normalized second stream from Pre-LN's output, over its length.
+        sublayers: in one stack.
     """
-    outputs = []
-    for placement in ("dual-residual", "post", "pre"):
-        with seeded(seed), torch.no_grad():
-            stack = Stack(block_count, d_model, 4, 4 * d_model, placement).double()
-            x = torch.randn(4, 16, d_model, dtype=torch.float64)
-            if placement == "dual-residual":
-                stream, dual = stack.streams(x)
-                outputs += [stream, stack.final(dual)]
-            else:
-                outputs.append(stack(x))
-    return tuple(outputs)
+
+    first_is_post: float
+    sum_of_branches: float
+    second_to_pre: list[float]
+    sublayers: int
+    seeds: int
+
+
+def measure_two_streams(depth: int = 6, *, d_model: int = 64, seeds: int = 5) -> TwoStreams:
+    """What ResiDual's streams are, one by one (Xie et al. 2023, and the released code).
+
+    Raises:
+        ValueError: a number is below 1.
+    """
+    at_least_one(depth=depth, d_model=d_model, seeds=seeds)
+    first, whole, second = 0.0, 0.0, []
+    for seed in range(seeds):
+        stacks: dict[str, Stack] = {}
+        for placement in ("dual-residual", "post", "pre"):
+            with seeded(seed):
+                stacks[placement] = Stack(depth, d_model, 4, 4 * d_model, placement).double()
+                x = torch.randn(4, 16, d_model, dtype=torch.float64)
+        branches: list[Tensor] = []
+        for part in stacks["dual-residual"].modules():
+            if isinstance(part, Sublayer):
+                part.f.register_forward_hook(lambda f, args, value, found=branches: found.append(value))
+        with torch.no_grad():
+            stream, dual = stacks["dual-residual"].streams(x)
+            total = F.layer_norm(x + sum(branches), (d_model,), eps=1e-7)
+            post, pre, output = (stacks[p](x) for p in ("post", "pre", "dual-residual"))
+        first = max(first, (stream - post).abs().max().item())
+        whole = max(whole, (output - stream - total).abs().max().item())
+        second.append(((F.layer_norm(dual, (d_model,)) - pre).norm() / pre.norm()).item())
+    return TwoStreams(first, whole, second, 2 * depth, seeds)

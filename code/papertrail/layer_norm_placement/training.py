@@ -8,7 +8,8 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
 from papertrail.experiments import at_least_one, progress, seeded
@@ -87,34 +88,84 @@ def measure_training(
         raise ValueError(
             f"lr, warmup: got {lr} and {warmup}; allowed are a positive rate and 0 or more steps"
         )
-    losses, cosines = [], []
-    for seed in progress(range(seeds), f"{placement}, depth {depth}"):
+    models, following, batches = [], [], []
+    for seed in range(seeds):
         with seeded(seed):
             model = Model(
                 "decoder-only", depth, vocab_size=VOCAB, length=LENGTH, d_model=WIDTH, num_heads=4,
                 d_ff=4 * WIDTH, placement=placement, start=start,
             )  # fmt: skip
-            following = torch.randperm(VOCAB)
-            batches = torch.randint(VOCAB, (steps, BATCH, LENGTH))
+            following.append(torch.randperm(VOCAB))
+            batches.append(torch.randint(VOCAB, (steps, BATCH, LENGTH)))
         if placement == "admin":
-            set_omegas(model, batches[0])
-        optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.98), eps=1e-9)
-        everything = torch.arange(VOCAB)[:, None]
-        row, seen = [], []
-        for step in range(steps + 1):
-            if step in cosine_steps:
-                with torch.no_grad():
-                    seen.append(cosine_between_tokens(model.states(everything)[:, 0]))
-            if step == steps:
-                break
-            for group in optimizer.param_groups:
-                group["lr"] = warmup_rate(step + 1, lr, warmup)
-            tokens = batches[step]
-            loss = F.cross_entropy(model(tokens).flatten(0, 1), following[tokens].flatten())
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            row.append(loss.item())
-        losses.append([sum(row[i : i + EVERY]) / EVERY for i in range(0, steps, EVERY)])
-        cosines.append(seen)
+            set_omegas(model, batches[-1][0])
+        models.append(model)
+    curves, cosines = _train_side_by_side(
+        models,
+        torch.stack(following),
+        torch.stack(batches),
+        lr,
+        warmup,
+        cosine_steps,
+        f"{placement}, {depth} layers",
+    )
+    losses = [[sum(row[i : i + EVERY]) / EVERY for i in range(0, steps, EVERY)] for row in curves]
     return TrainingRuns(losses, cosines, list(cosine_steps), placement, depth, lr, warmup, start, seeds)
+
+
+def _train_side_by_side(
+    models: list[Model],
+    following: Tensor,
+    batches: Tensor,
+    lr: float,
+    warmup: int,
+    cosine_steps: tuple[int, ...],
+    what: str,
+) -> tuple[list[list[float]], list[list[float]]]:
+    """Train all seeds at once, each with its own weights and data: their weights lie on a first axis of their own.
+
+    Adam works entry by entry and the losses are summed, so no seed sees another: a test compares with one alone.
+
+    Shapes: following (seeds, V), batches (seeds, steps, B, T) -> losses [seed][step], cosines [seed][i].
+    """
+    parameters, _ = stack_module_state(models)
+    frame = models[0]
+
+    def loss_of_one(own: dict[str, Tensor], tokens: Tensor, targets: Tensor) -> Tensor:
+        logits = functional_call(frame, (own, {}), (tokens,))
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+    def states_of_one(own: dict[str, Tensor]) -> Tensor:
+        alone = torch.arange(VOCAB)[:, None]  # every token at position 0
+        named = {f"model.{name}": value for name, value in own.items()}
+        return functional_call(_States(frame), (named, {}), (alone,))[:, 0]
+
+    optimizer = torch.optim.Adam(parameters.values(), betas=(0.9, 0.98), eps=1e-9)
+    steps, losses, cosines = batches.shape[1], [], []
+    for step in progress(range(steps + 1), what):
+        if step in cosine_steps:
+            with torch.no_grad():
+                cosines.append([cosine_between_tokens(states) for states in vmap(states_of_one)(parameters)])
+        if step == steps:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = warmup_rate(step + 1, lr, warmup)
+        tokens = batches[:, step]
+        targets = following.gather(1, tokens.flatten(1)).view_as(tokens)
+        each = vmap(loss_of_one)(parameters, tokens, targets)
+        optimizer.zero_grad()
+        each.sum().backward()
+        optimizer.step()
+        losses.append(each.tolist())
+    return [list(row) for row in zip(*losses, strict=True)], [list(row) for row in zip(*cosines, strict=True)]
+
+
+class _States(nn.Module):
+    """A model without its output map."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.model.states(tokens)

@@ -1,0 +1,101 @@
+"""Each check of chapter 2 comes with a planted fault that flips it: no check here is unable to fail."""
+
+from dataclasses import replace
+
+import pytest
+
+from papertrail import claims
+from papertrail.layer_norm_placement import checks
+from papertrail.layer_norm_placement.measurements import (
+    Amplification,
+    GradientProfile,
+    RepresentationDistance,
+    TwoStreams,
+)
+from papertrail.layer_norm_placement.training import TrainingRuns
+
+CHAPTER = [row for row in claims.load() if row.chapter == "layer_norm_placement" and row.check]
+
+
+def profile(stack="decoder", *rows):
+    return GradientProfile(
+        {"encoder": list(rows), "decoder": list(rows)}, "encoder-decoder", "post", 2, "xavier", 5
+    )
+
+
+def runs(*finals, lr=1e-2, warmup=0):
+    losses = [[final] * 2 for final in finals]
+    return TrainingRuns(losses, [], [], "post", 6, lr, warmup, "xavier", len(finals))
+
+
+def patched(name, value):
+    """A fault: a measurement that the check calls gives something else."""
+    return lambda monkeypatch: monkeypatch.setattr(checks, name, value)
+
+
+def with_zoo(**changes):
+    """Every model of the list is changed in the same way."""
+
+    def plant(monkeypatch):
+        models = [replace(model, **changes) for model in checks.load_zoo()]
+        monkeypatch.setattr(checks, "load_zoo", lambda: models)
+
+    return plant
+
+
+FLAT, STEEP = profile("decoder", [1.0, 1.0]), profile("decoder", [1.0, 50.0])
+LEVEL = RepresentationDistance({p: [[0.4] * 8] for p in ("post", "pre")}, 4, 8, "xavier", 1)
+LINEAR = Amplification({p: [[2.0, 8.0, 32.0]] for p in ("post", "pre")}, [2, 8, 32], 1e-3, "xavier", 1)
+
+FAULTS = {
+    # Pre-LN is stuck too: then nothing shows that it is better.
+    "pre-ln-works-better": patched(
+        "training", lambda placement, lr=0, warmup=0: runs(0.1 if warmup else 3.5)
+    ),
+    "pre-ln-solves-gradients": patched("decoder", lambda placement, start="xavier": STEEP),
+    "pre-ln-widely-adopted": with_zoo(placement="post"),
+    "pre-ln-representation-collapse": patched(
+        "measure_representation_distance", lambda *args, **kwargs: LEVEL
+    ),
+    "placement-still-discussed": with_zoo(placement="pre"),
+    "residual-uses-both": patched("measure_two_streams", lambda: TwoStreams(1e-9, 0.0, [0.3], 12, 1)),
+    "residual-remains-to-be-seen": with_zoo(placement="hybrid"),
+    "residual-second-stream-is-pre-ln": patched(
+        "measure_two_streams", lambda: TwoStreams(0.0, 0.0, [1e-7], 12, 1)
+    ),
+    "last-gradient-falls-with-depth": patched("encoder", lambda placement, depth: FLAT),
+    "post-ln-vanishes-everywhere": patched("decoder", lambda placement, start="xavier": STEEP),
+    "post-ln-needs-warmup": patched("training", lambda *args, **kwargs: runs(0.1)),
+    "placement-alone-decides": patched("decoder", lambda placement, start="xavier": STEEP),
+    "deepnorm-levels-gradients": patched("measure_gradients", lambda *args: STEEP),
+    "post-ln-amplifies": patched("measure_amplification", lambda *args: LINEAR),
+}
+
+
+def test_every_check_has_a_planted_fault():
+    assert set(FAULTS) == {row.id for row in CHAPTER}
+
+
+@pytest.mark.parametrize("row", CHAPTER, ids=lambda row: row.id)
+def test_a_planted_fault_flips_the_check(row, monkeypatch):
+    FAULTS[row.id](monkeypatch)
+    assert claims.check_function(row)().verdict != row.verdict
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        ({0: (3.5, 0.1), 60: (0.1, 0.1)}, "imprecise"),
+        ({0: (3.5, 3.5), 60: (0.1, 0.1)}, "wrong"),
+        ({0: (0.1, 0.1), 60: (0.1, 0.1)}, "wrong"),
+        ({0: (3.5, 0.1), 60: (3.5, 0.1)}, "holds-at-small-scale"),
+    ],
+)
+def test_what_is_better_depends_on_both_conditions(found, verdict, monkeypatch):
+    patched("training", lambda placement, warmup=0: runs(found[warmup][placement == "pre"]))(monkeypatch)
+    assert checks.pre_ln_is_better().verdict == verdict
+
+
+def test_post_ln_would_need_warm_up_if_nothing_else_helped(monkeypatch):
+    patched("training", lambda *args, **kwargs: runs(3.5))(monkeypatch)
+    assert checks.post_ln_needs_warmup().verdict == "holds-at-small-scale"

@@ -1,0 +1,206 @@
+"""The recorded runs say what made them, hold the whole grid, and a part of them run anew gives the same."""
+
+import json
+
+import pytest
+
+from papertrail.experiments import load_record
+from papertrail.layer_norm_placement import language, recorded
+from papertrail.layer_norm_placement.placements import PLACEMENTS
+from papertrail.layer_norm_placement.recorded import (
+    DEPTH_PLACEMENTS,
+    DEPTH_STARTS,
+    DEPTHS,
+    RATES,
+    SEEDS,
+    find,
+    load_depths,
+    load_training,
+    measure_depth,
+)
+from papertrail.layer_norm_placement.training import PLATEAU, measure_training
+
+NAMES = ("training", "depth", "language")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_record_says_what_made_it(name, root):
+    record = load_record("layer_norm_placement", name)
+    assert record["command"].startswith("python -m papertrail.layer_norm_placement.")
+    assert record["versions"]["torch"].startswith("2.13.0") and record["machine"] and record["date"]
+    assert "/" not in record["command"], "names of files, and nobody's folders"
+
+
+def test_the_grid_is_whole():
+    runs = load_training()
+    settings = {(run.placement, run.lr, run.warmup, run.start) for run in runs}
+    assert settings == {(p, lr, w, "xavier") for p in PLACEMENTS for lr in RATES for w in (0, 60)} | {
+        (p, RATES[-1], 0, start) for p in PLACEMENTS for start in ("linear", "small")
+    }
+    assert len(runs) == len(settings)
+    assert all(run.seeds == len(run.losses) == len(run.cosines) == SEEDS for run in runs)
+
+
+def test_the_frames_are_whole():
+    frames = load_depths()
+    assert [(frame.depth, frame.start) for frame in frames] == [(d, s) for d in DEPTHS for s in DEPTH_STARTS]
+    for frame in frames:
+        assert tuple(frame.gradients) == tuple(frame.training) == DEPTH_PLACEMENTS
+        assert all(len(row) == frame.depth for p in frame.gradients.values() for row in p.norms["decoder"])
+
+
+def test_a_part_of_the_grid_run_anew_gives_what_is_recorded():
+    """The first steps: after more of them, another machine's rounding may have grown."""
+    for placement, start in (
+        ("post", "xavier"),
+        ("dual-residual", "xavier"),
+        ("admin", "xavier"),
+        ("pre", "small"),
+    ):
+        fresh = measure_training(
+            placement, lr=1e-2, start=start, steps=10, seeds=SEEDS, cosine_steps=(0, 1, 3)
+        )
+        stored = find(load_training(), placement, 1e-2, 0, start)
+        for seed in range(SEEDS):
+            assert fresh.losses[seed] == pytest.approx(stored.losses[seed][:2], rel=2e-2)
+            assert fresh.cosines[seed] == pytest.approx(stored.cosines[seed][:3], rel=2e-2, abs=2e-2)
+
+
+def test_a_frame_run_anew_gives_what_is_recorded():
+    stored = load_depths()[0]
+    fresh = measure_depth(stored.depth, stored.start, steps=10)
+    for placement in DEPTH_PLACEMENTS:
+        for row, old in zip(
+            fresh.gradients[placement].norms["decoder"],
+            stored.gradients[placement].norms["decoder"],
+            strict=True,
+        ):
+            assert row == pytest.approx(old, rel=1e-3)
+        for row, old in zip(fresh.training[placement].losses, stored.training[placement].losses, strict=True):
+            assert row == pytest.approx(old[:2], rel=1e-2)
+
+
+def test_a_setting_that_was_not_run_is_missed():
+    with pytest.raises(
+        ValueError, match="runs: none with placement='post', lr=0.5, warmup=0, start='xavier'"
+    ):
+        find(load_training(), "post", 0.5)
+
+
+# What the chapter says of its recorded figures
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_at_which_rates_post_ln_is_stuck(rate):
+    post = find(load_training(), "post", rate)
+    stuck = [abs(final - PLATEAU) < 0.15 for final in post.final]
+    assert all(stuck) if rate == 1e-2 else not any(stuck)
+
+
+def test_warm_up_hurts_nobody_at_the_high_rate_and_only_post_ln_needs_it():
+    for placement in PLACEMENTS:
+        assert max(find(load_training(), placement, 1e-2, 60).final) < 0.1, placement
+        trains = max(find(load_training(), placement, 1e-2, 0).final) < 0.1
+        assert trains is (placement != "post"), placement
+
+
+def test_from_smaller_weights_everyone_trains():
+    for start in ("linear", "small"):
+        assert all(max(find(load_training(), p, 1e-2, 0, start).final) < 0.1 for p in PLACEMENTS)
+
+
+def test_records_are_rounded_so_that_a_person_can_read_them(root):
+    folder = root / "book" / "results" / "layer_norm_placement"
+    for name in NAMES:
+        assert (folder / f"{name}.json").stat().st_size < 400_000
+    assert recorded._rounded({"a": (1.23456, [2, "x"]), "b": 1e-12}) == {"a": [1.235, [2, "x"]], "b": 1e-12}
+
+
+def test_the_grid_is_recorded_by_one_command(tmp_path, monkeypatch, capsys):
+    from papertrail import claims
+
+    monkeypatch.setattr(claims, "book_folder", lambda: tmp_path)
+    small = {
+        "PLACEMENTS": ("post",),
+        "RATES": (1e-2,),
+        "WARMUPS": (0,),
+        "STARTS": ("xavier",),
+        "DEPTHS": (2,),
+    }
+    small |= {"DEPTH_STARTS": ("xavier",), "SEEDS": 1, "COSINE_STEPS": (0,)}
+    for name, value in small.items():
+        monkeypatch.setattr(recorded, name, value)
+    monkeypatch.setattr(
+        recorded, "measure_training", lambda *a, **k: measure_training(*a, **k | {"steps": 5})
+    )
+    monkeypatch.setattr(
+        recorded, "measure_depth", lambda d, s: measure_depth(d, s, placements=("post",), steps=5, seeds=1)
+    )
+    assert recorded.main() == 0
+    assert [run.placement for run in load_training()] == ["post"]
+    (frame,) = load_depths()
+    assert frame.gradients["post"].depth == frame.depth == 2 and "post" in capsys.readouterr().out
+
+
+# The language models
+
+
+TEXT = ("The norm goes here, or there. " * 600).encode()
+
+
+@pytest.fixture(scope="module")
+def short_runs():
+    sizes = {"depth": 1, "steps": 30, "warmup": 5}
+    return [language.train_language_model(TEXT, TEXT, "pre", 1e-2, seed, **sizes) for seed in (0, 0, 1)]
+
+
+def test_a_language_model_learns_repeats_and_depends_on_its_seed(short_runs):
+    one, again, other = short_runs
+    assert one == again and one.valid != other.valid
+    assert one.valid < 3.5 < 5.5 < one.train[0] + 2.5
+
+
+def test_the_rate_rises_and_then_falls_to_nothing():
+    rates = [language.rate_at(step, 1.0, 10, 4) for step in range(1, 11)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0] and rates[-1] == 0
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+
+
+def test_windows_are_cut_where_they_start():
+    import torch
+
+    assert language.windows(b"abcdef", torch.tensor([0, 2]), 3).tolist() == [
+        [97, 98, 99, 100],
+        [99, 100, 101, 102],
+    ]
+
+
+def test_a_text_that_is_too_short_is_named():
+    with pytest.raises(ValueError, match="valid: 3 bytes; allowed are 16385 or more"):
+        language.train_language_model(TEXT, b"abc", "pre", 1e-3, 0)
+
+
+def test_the_language_command_records_every_arm(tmp_path, monkeypatch, capsys):
+    import gzip
+
+    from papertrail import claims
+
+    monkeypatch.setattr(claims, "book_folder", lambda: tmp_path)
+    for name, value in (("STEPS", 2), ("SEEDS", (0,)), ("ARMS", ("post", "pre"))):
+        monkeypatch.setattr(language, name, value)
+    short = lambda *args: language.LanguageRun(args[2], args[3], args[4], [5.0], 4.0)  # noqa: E731
+    monkeypatch.setattr(language, "train_language_model", short)
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(TEXT))
+    (tmp_path / "b.txt").write_bytes(TEXT)
+    assert language.main([str(tmp_path / "a.txt.gz"), str(tmp_path / "b.txt")]) == 0
+    runs = language.load_language_runs()
+    assert [(run.placement, run.lr) for run in runs] == [
+        (p, lr) for p in ("post", "pre") for lr in language.RATES
+    ]
+    record = json.loads((tmp_path / "results" / "layer_norm_placement" / "language.json").read_text())
+    assert record["command"].endswith("language a.txt.gz b.txt") and list(record["texts"]) == [
+        "a.txt.gz",
+        "b.txt",
+    ]
+    assert record["texts"]["a.txt.gz"] == record["texts"]["b.txt"], "of the text, not of the file"
+    assert "bits a byte" in capsys.readouterr().out
