@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 CHAPTER, TESTS = "code/papertrail/architecture_diagram", "tests/architecture_diagram"
 FIGURES, CLAIMS = "code/papertrail/figures.py", "code/papertrail/claims.py"
+PLACE, PLACED = "code/papertrail/layer_norm_placement", "tests/layer_norm_placement"
 WORK, GRADING = "code/papertrail/coursework", "tests/coursework"
 
 MUTATIONS = [
@@ -92,7 +93,7 @@ MUTATIONS = [
     (f"{CHAPTER}/diagrams.py", "if stack.final_norm:", "if False:", f"{TESTS}/test_diagrams.py"),
     ("book/results/architecture_diagram/zoo.json", '"placement": "res-post"', '"placement": "pre"', f"{TESTS}/test_zoo.py"),
     (f"{CHAPTER}/drawings.py", '"yes" if worst < tolerance else', '"yes" if True else', f"{TESTS}/test_drawings.py"),
-    (f"{CHAPTER}/drawings.py", "middle = [median(column)", "middle = [max(column)", f"{TESTS}/test_drawings.py"),
+    (FIGURES, "middle = [median(column)", "middle = [max(column)", f"{TESTS}/test_drawings.py"),
     (f"{CHAPTER}/by_hand.py", '("n", "a")', '("n", "na")', f"{TESTS}/test_by_hand.py"),
     (f"{CHAPTER}/checks.py", "return \"holds\" if condition else otherwise", "return \"holds\"", f"{TESTS}/test_checks.py"),
     (f"{CHAPTER}/sublayer.py", "return x + value", "return value", f"{TESTS}/test_sublayer.py"),
@@ -133,6 +134,33 @@ MUTATIONS = [
     (f"{WORK}/job.py", "elif resident > limits.resident:", "elif False:", f"{GRADING}/test_sandbox.py"),
     (f"{WORK}/job.py", "left_out |= {guilty, *slow}", "left_out |= slow", f"{GRADING}/test_sandbox.py"),
     (f"{WORK}/sandbox.py", '"--unshare-all", "--unshare-user"', '"--unshare-pid", "--unshare-user"', f"{GRADING}/test_sandbox.py"),
+    (f"{PLACE}/placements.py", '"pre": ("n", "a", True)', '"pre": ("n", "a", False)', f"{PLACED}/test_placements.py"),
+    (f"{PLACE}/placements.py", "dual = x * self.dual_scale", "dual = torch.zeros_like(x)", f"{PLACED}/test_placements.py"),
+    (f"{PLACE}/placements.py", "else x + self.final(dual)", "else self.final(dual)", f"{PLACED}/test_placements.py"),
+    (f"{PLACE}/placements.py", "(8 * layers) ** -0.25", "(8 * layers) ** -0.5", f"{PLACED}/test_placements.py"),
+    (f"{PLACE}/placements.py", "0.87 / power", "0.81 / power", f"{PLACED}/test_placements.py"),
+    (f"{PLACE}/placements.py", 'factor if name.endswith(("query", "key")) else factor * beta', "factor * beta", f"{PLACED}/test_placements.py"),
+    (f"{PLACE}/placements.py", "return self.f(x_mid) + x_in", "return self.f(x_mid)", f"{PLACED}/test_placements.py"),
+    (f"{PLACE}/placements.py", "sublayer.skip_variance + value", "value", f"{PLACED}/test_placements.py"),
+    (f"{CHAPTER}/streams.py", "self._plain(b.end).index in ends", "b.end.index in ends", f"{PLACED}/test_placements.py"),
+    (f"{CHAPTER}/sublayer.py", "x if self.skip is None else self.skip(x)", "x", f"{PLACED}/test_placements.py"),
+    (f"{PLACE}/models.py", 'if self.shape != "encoder":', "if False:", f"{PLACED}/test_models.py"),
+    (f"{PLACE}/models.py", 'inputs["memory"] = self.encoder(', 'inputs["memory"] = (', f"{PLACED}/test_models.py"),
+    (f"{PLACE}/theory.py", "math.sqrt(term / (term + 1))", "math.sqrt(term / (term + 2))", f"{PLACED}/test_theory.py"),
+    (f"{PLACE}/theory.py", "- along_y) @", ") @", f"{PLACED}/test_theory.py"),
+    (f"{PLACE}/by_hand.py", "x = vectors[0]", "x = 2 * vectors[0]", f"{PLACED}/test_by_hand.py"),
+    (f"{PLACE}/measurements.py", "[row[-1] / row[0] for row", "[row[0] / row[-1] for row", f"{PLACED}/test_measurements.py"),
+    (f"{PLACE}/measurements.py", "zero_queries_and_keys(model)", "pass", f"{PLACED}/test_measurements.py"),
+    (f"{PLACE}/measurements.py", "/ relative**2", "/ relative", f"{PLACED}/test_measurements.py"),
+    (f"{PLACE}/training.py", "min(1.0, step / warmup)", "1.0", f"{PLACED}/test_training.py"),
+    (f"{PLACE}/training.py", ".square().sum() - len(unit)", ".square().sum()", f"{PLACED}/test_training.py"),
+    (f"{PLACE}/training.py", "set_omegas(model, batches[-1][0])", "pass", f"{PLACED}/test_training.py"),
+    (f"{PLACE}/recorded.py", "(placement, lr, warmup, start):\n", "(placement, lr, run.warmup, start):\n", f"{PLACED}/test_recorded.py"),
+    (f"{PLACE}/language.py", "(steps - step) / (steps - warmup)", "1.0", f"{PLACED}/test_recorded.py"),
+    (f"{PLACE}/checks.py", "min(post) > 10 and max(pre) < 1.5", "True", f"{PLACED}/test_checks.py"),
+    (f"{PLACE}/drawings.py", "stuck = sum(final > 3 for final in post.final)", "stuck = 0", f"{PLACED}/test_drawings.py"),
+    ("code/papertrail/experiments.py", "torch.default_generator.manual_seed(seed)", "pass", "tests/test_experiments.py"),
+    ("code/papertrail/experiments.py", "temporary.replace(path)", "path.write_text(temporary.read_text())", "tests/test_experiments.py"),
     ("tools/bubblewrap.py", "raise RuntimeError(", "return str(", "tests/project/test_tools.py"),
 ]  # fmt: skip
 SAMPLED = 2

@@ -46,7 +46,8 @@ def draw_placement(placement: str) -> Drawing:
             "encoder", 2, vocab_size=8, length=4, d_model=8, num_heads=2, d_ff=16, placement=placement
         )
         fig, alt = diagrams.draw_block(inspect_model(model, torch.randint(8, (1, 4))))
-    return fig, f"{NAMES[placement]}. {alt}"
+    name = NAMES[placement]
+    return fig, f"{name[0].upper()}{name[1:]}. {alt}"
 
 
 @look.styled
