@@ -47,6 +47,39 @@ SURVIVORS: dict[str, dict[str, dict[str, str]]] = {
             "line 29: max(1, -(-low // row)) -> max(-(-low // row), 1)": "the same: max has no order",
         },
     },
+    "layer_norm_placement": {
+        "place": {
+            "line 100: right - wrong -> wrong - right": "the same: the difference is squared",
+        },
+        "classify": {
+            "line 28: answer - value -> value - answer": "the same: the sign is taken off",
+            "line 40: a - b -> b - a": "the same: the sign is taken off",
+            "line 72: b - a -> a - b": "the same: the difference is squared",
+            "line 76: sizes - 1 -> 1 - sizes": "the same: the sign is taken off",
+            "line 76: (sizes - 1).abs().max() <= 0.01 -> (sizes - 1).abs().max() < 0.01": (
+                "right: no rounded root is exactly 0.01 away from 1"
+            ),
+        },
+        "deepnorm": {
+            "line 8: min(encoder_layers, decoder_layers) -> min(decoder_layers, encoder_layers)": (
+                "the same: min has no order"
+            ),
+            "line 49: 3 -> -3": "the same: what has no rest by 3 has none by -3",
+        },
+        "residual": {
+            "line 60: min(scale, limit) -> min(limit, scale)": "the same: min has no order",
+            "line 63: min(1.0, limit * scale / peak) -> min(limit * scale / peak, 1.0)": (
+                "the same: min has no order"
+            ),
+        },
+        "distance": {
+            "line 30: zip(inputs, inputs[1:]) -> zip(inputs[1:], inputs)": "the same: the sign is taken off",
+            "line 30: later - earlier -> earlier - later": "the same: the sign is taken off",
+            "line 58: min(values) <= 0 -> min(values) < 0": "the same: the logarithm of 0 raises a ValueError too",
+            "line 58: 0 -> -1": "the same: the logarithm of 0 or less raises a ValueError too",
+            "line 64: one - middle -> middle - one": "the same: the difference is squared",
+        },
+    },
 }
 
 
