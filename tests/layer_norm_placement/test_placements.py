@@ -119,6 +119,9 @@ def test_the_inspector_recognizes_each(placement, shape):
     assert report.placement == EXPECTED[placement]
     assert report.norm == "layernorm" and report.parallel is False
     assert report.num_blocks == (4 if shape == "encoder-decoder" else 2)
+    traces = [trace for stack in report.stacks for block in stack.blocks for trace in block]
+    last = [trace for stack in report.stacks for block in stack.blocks for trace in block[-1:]]
+    assert {trace.placement for trace in (last if placement == "b2t" else traces)} == {EXPECTED[placement]}
     said = " ".join(report.evidence["placement"])
     assert ("scale" in said or "a x" in said or "× x" in said) or placement not in ("deepnorm",), said
     assert ("running sum" in said) is (placement == "dual-residual")

@@ -76,7 +76,10 @@ class Trial:
 
     def __init__(self, assignment: Assignment, exercise: Exercise, seed: str = "trial"):
         self.exercise, self.seed = exercise, seed
-        self._before = _cells_before(assignment, exercise)
+        cells = [*_cells_before(assignment, exercise), exercise.graded]
+        *self._before, self._graded = (
+            compile(cell, "<cell>", "exec") for cell in cells
+        )  # once for all answers
         sent = self._send(exercise.solution)
         check_points(exercise, sent)
         mistakes = {
@@ -95,7 +98,7 @@ class Trial:
             with _at_most(SECONDS), contextlib.suppress(Exception):
                 exec(code, space)
             with _at_most(SECONDS):
-                exec(self.exercise.graded, space)
+                exec(self._graded, space)
         return sent
 
     def judge(self, code: str) -> list[Verdict]:

@@ -1,7 +1,10 @@
 """Figures and tables of chapter 2, drawn from `measure_*` results and from the recorded runs."""
 
 from collections.abc import Sequence
+from math import ceil, floor, log, log10
 from statistics import geometric_mean, mean, median
+
+from matplotlib.axes import Axes
 
 from papertrail import figures as look
 from papertrail.architecture_diagram import diagrams, inspect_model
@@ -31,6 +34,16 @@ LOOKS = {
 
 def _mean(rows: Sequence[Sequence[float]]) -> list[float]:
     return [mean(column) for column in zip(*rows, strict=True)]
+
+
+def _log_axis(ax: Axes, lowest: float, highest: float, every: int = 1) -> None:
+    """A logarithmic y axis with its powers of ten written out: 0.01 can be read aloud, and drawn quickly."""
+    ax.set_yscale("log")
+    ax.set_ylim(lowest, highest)
+    powers = range(ceil(log10(lowest)), floor(log10(highest)) + 1)
+    ticks = [power for power in powers if power % every == 0]
+    ax.set_yticks([10.0**power for power in ticks], [f"{10.0**power:g}" for power in ticks])
+    ax.minorticks_off()
 
 
 def _typeset(exponent: float) -> str:
@@ -94,7 +107,7 @@ def draw_gradient_profiles(profiles: Sequence[GradientProfile]) -> Drawing:
         for profile in profiles:
             middle = look.band(ax, layers, profile.norms[stack], **LOOKS[profile.placement])
             tops[stack, profile.placement] = middle
-        ax.set_yscale("log")
+        _log_axis(ax, 1e-3, 1e1)
         ax.set_title(f"{stack}, {depth} layers")
         ax.set_xlabel("layer")
         ax.set_xticks([1, depth // 2, depth])
@@ -235,9 +248,8 @@ def draw_amplification(result: Amplification) -> Drawing:
     ax.plot(result.depths, [first * d / result.depths[0] for d in result.depths], color=look.INK, linestyle=":",
             linewidth=1.4)  # fmt: skip
     ax.set_xscale("log")
-    ax.set_yscale("log")
     ax.set_xticks(result.depths, [str(depth) for depth in result.depths])
-    ax.minorticks_off()
+    _log_axis(ax, 1e-2, 1e3)
     ax.set_xlim(result.depths[0] * 0.9, result.depths[-1] * 2.4)
     ax.set_title(f"Post-LN amplifies with depth, exponent {mean(result.slopes('post')):.1f}")
     ax.set_xlabel(f"layers ({result.seeds} seeds; dotted: linear growth)")
@@ -258,8 +270,7 @@ def draw_depth(frame: DepthFrame) -> Drawing:
     for placement, profile in frame.gradients.items():
         look.band(left, layers, profile.norms["decoder"], label=NAMES[placement], **LOOKS[placement])
     seeds = frame.gradients["post"].seeds
-    left.set_yscale("log")
-    left.set_ylim(1e-5, 1e1)
+    _log_axis(left, 1e-5, 1e1, every=2)
     left.set_xticks(sorted({1, frame.depth // 2, frame.depth} - {0}))
     left.set_xlabel("decoder layer")
     left.set_title("gradient of W2, at start")
@@ -331,8 +342,6 @@ def table_of_starts(
 
 def table_of_language(runs: Sequence[LanguageRun]) -> tuple[list[str], list[list[str]]]:
     """Held-out loss in bits a byte: for each placement and rate the mean and the range over seeds."""
-    from math import log
-
     rates = sorted({run.lr for run in runs})
     rows = []
     for placement in dict.fromkeys(run.placement for run in runs):
