@@ -121,8 +121,8 @@ def test_the_token_figure_claims_what_its_runs_show():
 
 def test_the_depth_frame_says_its_setting_and_its_ratio():
     fig, alt = drawings.draw_depth(frame())
-    assert fig.get_suptitle().startswith("6 layers, linear: Post-LN's gradients 2 to 1")
-    assert "Post-LN ratio 2, final loss 0.1" in alt
+    assert fig.get_suptitle().startswith("6 layers, linear: Post-LN's last to first is 2.0 to 1")
+    assert "Post-LN ratio 2.0, final loss 0.1" in alt
     assert len(fig.legends[0].get_texts()) == 5
 
 
@@ -142,7 +142,7 @@ def test_tables_show_medians_and_who_is_stuck():
     gradients = {"xavier": profile("post", 4, 2.0), "linear": profile("post", 4, 0.5)}
     header, rows = drawings.table_of_starts(gradients, {s: distance() for s in gradients}, grid())
     assert header == ["effect", "xavier", "linear"] and [row[1:] for row in rows[:2]] == [
-        ["4", "1"],
+        ["4.0", "1.0"],
         ["3.5", "0.02"],
     ]
     assert rows[2][1] == "-0.50"
@@ -162,3 +162,10 @@ def test_every_placement_has_a_name_and_its_own_picture():
     assert len(words) == len(PLACEMENTS)
     assert re.search("running sum", drawings.draw_placement("dual-residual")[1])
     assert re.search("after scale", drawings.draw_placement("deepnorm")[1])
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"), [(0.553, "0.55"), (1.27, "1.3"), (9.97, "10"), (90.4, "90"), (3127.0, "3,100")]
+)
+def test_ratios_are_written_without_an_exponent(ratio, text):
+    assert drawings._plain(ratio) == text

@@ -50,6 +50,11 @@ def _typeset(exponent: float) -> str:
     return f"{exponent:.2f}".replace("-", "−")
 
 
+def _plain(ratio: float) -> str:
+    """Two significant digits without an exponent: 0.55, 1.3, 90, 3,100."""
+    return f"{float(f'{ratio:.2g}'):,.{1 if 1 <= ratio < 9.95 else 2 if ratio < 1 else 0}f}"
+
+
 def draw_placement(placement: str) -> Drawing:
     """The inspector's picture of a small encoder with this placement: no line of it is drawn by hand."""
     import torch
@@ -121,7 +126,7 @@ def draw_gradient_profiles(profiles: Sequence[GradientProfile]) -> Drawing:
             axes[1].text(depth / 2, y, NAMES[placement], color=color, ha="center", va="center")
     words = []
     for profile in profiles:
-        both = " and ".join(f"{median(profile.ratios(s)):.2g} in the {s}" for s in ("decoder", "encoder"))
+        both = " and ".join(f"{_plain(median(profile.ratios(s)))} in the {s}" for s in ("decoder", "encoder"))
         words.append(f"{NAMES[profile.placement]} {both}")
     alt = (
         f"Gradient norms of W2 by layer at initialization, encoder-decoder of {depth} + {depth} layers, "
@@ -148,7 +153,7 @@ def draw_rate(runs: Sequence[TrainingRuns], lr: float) -> Drawing:
             f"{label} ends at {median(run.final):.2g}" + (f" ({stuck} of {run.seeds} stuck)" if stuck else "")
         )
     ax.axhline(PLATEAU, color=look.MUTED, linestyle=":", linewidth=1.4)
-    ax.text(1, PLATEAU + 0.08, "ln 32: knows nothing", color=look.MUTED, va="bottom")
+    ax.text(119, PLATEAU + 0.12, "ln 32: knows nothing", color=look.MUTED, va="bottom", ha="right")
     ax.set_ylim(0, 4.6)
     ax.set_xlim(0, 120)
     ax.legend(frameon=False, loc="upper right", bbox_to_anchor=(1.0, 0.76), handlelength=2.2)
@@ -214,7 +219,7 @@ def draw_representation_distance(result: RepresentationDistance) -> Drawing:
     ax.plot(gaps, theory, color=look.INK, linestyle=":", linewidth=1.4)
     ax.set_ylim(0, 0.7)
     if "post" in middles:
-        ax.text(count, middles["post"][-1] + 0.03, "Post-LN, ResiDual", color=look.BLUE, ha="right")
+        ax.text(count, 0.6, "Post-LN, ResiDual", color=look.BLUE, ha="right", va="bottom")
     ax.text(count * 0.55, middles["pre"][int(len(gaps) * 0.55)] + 0.035, "Pre-LN", color=look.ORANGE)
     ax.text(count, theory[-1] - 0.075, "sandwich; dotted: theory", color=look.MUTED, ha="right")
     fell = mean(result.slopes("pre"))
@@ -278,17 +283,18 @@ def draw_depth(frame: DepthFrame) -> Drawing:
         look.band(right, run.steps, run.losses, **LOOKS[placement])
     right.set_ylim(0, 4.4)
     right.set_title("loss, no warm-up")
-    right.set_xlabel("step")
+    right.set_xlabel(f"step ({seeds} seeds)")
     handles, labels = left.get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, handlelength=1.8)
     ratio = median(frame.gradients["post"].ratios("decoder"))
     stuck = {p: sum(final > 3 for final in run.final) for p, run in frame.training.items()}
     words = "; ".join(
-        f"{NAMES[p]} ratio {median(profile.ratios('decoder')):.2g}, final loss {median(frame.training[p].final):.2g}"
+        f"{NAMES[p]} ratio {_plain(median(profile.ratios('decoder')))}, "
+        f"final loss {median(frame.training[p].final):.2g}"
         + (f" with {stuck[p]} of {seeds} at the plateau" if stuck[p] else "")
         for p, profile in frame.gradients.items()
     )
-    fig.suptitle(f"{frame.depth} layers, {frame.start}: Post-LN's gradients {ratio:.2g} to 1 ({seeds} seeds)",
+    fig.suptitle(f"{frame.depth} layers, {frame.start}: Post-LN's last to first is {_plain(ratio)} to 1",
                  fontsize=10.5, fontweight="bold", x=0.02, ha="left")  # fmt: skip
     alt = (
         f"{frame.depth} layers, {frame.start} weights, {seeds} seeds, medians. Last decoder layer's gradient over "
@@ -327,7 +333,7 @@ def table_of_starts(
     lr = max(run.lr for run in runs)
     rows.append(
         ["Post-LN decoder: last gradient over first"]
-        + [f"{median(gradients[s].ratios('decoder')):.2g}" for s in starts]
+        + [_plain(median(gradients[s].ratios("decoder"))) for s in starts]
     )
     rows.append(
         [f"Post-LN without warm-up, rate {lr:g}: loss"]
