@@ -214,10 +214,17 @@ def test_only_drawings_are_blanked_out(chapter):
     assert text.count("<table") == nbformat.writes(chapter).count("<table") > 0
 
 
-def test_running_an_unchanged_notebook_again_leaves_no_difference(path, tmp_path, root):
+RERUN = [pytest.param(n, marks=pytest.mark.long) if n in CHAPTERS else n for n in NOTEBOOKS]
+
+
+@pytest.mark.parametrize("name", RERUN)
+def test_running_an_unchanged_notebook_again_leaves_no_difference(name, book, tmp_path, root):
     """The whole of `make execute`: execute, normalize, store. On one machine, byte for byte, figures included;
     beside the committed notebook, which another machine may have stored, all but the drawings.
+
+    In `make test` a short page stands for all; nbval runs every notebook there, and compares what it prints.
     """
+    path = book / name
     once, twice = tmp_path / "once.ipynb", tmp_path / "twice.ipynb"
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:  # what an editor leaves behind

@@ -163,7 +163,9 @@ def test_the_list_of_survivors_names_exercises_that_exist():
     assert named <= {(path.stem, name) for path, name in CASES}
 
 
-@pytest.mark.parametrize("seed", CLASSES)
+@pytest.mark.parametrize(
+    "seed", [pytest.param(one, marks=pytest.mark.long if i else ()) for i, one in enumerate(CLASSES)]
+)
 @every_exercise
 def test_another_class_gets_the_same_marks(path, name, seed):
     trial = on_trial(path, name, seed)
