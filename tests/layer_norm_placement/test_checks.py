@@ -89,6 +89,8 @@ def test_a_planted_fault_flips_the_check(row, monkeypatch):
         ({0: (3.5, 3.5), 60: (0.1, 0.1)}, "wrong"),
         ({0: (0.1, 0.1), 60: (0.1, 0.1)}, "wrong"),
         ({0: (3.5, 0.1), 60: (3.5, 0.1)}, "holds-at-small-scale"),
+        ({0: (3.5, 3.5), 60: (3.5, 3.5)}, "wrong"),
+        ({0: (0.1, 3.5), 60: (0.1, 3.5)}, "wrong"),
     ],
 )
 def test_what_is_better_depends_on_both_conditions(found, verdict, monkeypatch):

@@ -87,6 +87,7 @@ def test_a_figure_has_words_stays_in_its_frame_and_leaves_the_readers_style_alon
     written = [
         text for ax in fig.axes for text in (*ax.texts, ax.xaxis.label, ax.yaxis.label, ax._left_title)
     ]
+    written += [fig._suptitle] if fig._suptitle else []
     for text in written + [text for legend in fig.legends for text in legend.get_texts()]:
         if text.get_text().strip():
             box = text.get_window_extent()
@@ -140,7 +141,11 @@ def test_tables_show_medians_and_who_is_stuck():
     assert rows[0] == ["Post-LN", "0.010", "0.010", "0.010", "0.010", "3.500 (2 stuck)", "0.010"]
     assert [row[0] for row in rows] == list(drawings.NAMES.values())
     gradients = {"xavier": profile("post", 4, 2.0), "linear": profile("post", 4, 0.5)}
-    header, rows = drawings.table_of_starts(gradients, {s: distance() for s in gradients}, grid())
+    header, rows = drawings.table_of_starts(
+        gradients, {s: distance() for s in gradients}, {s: amplification() for s in gradients}, grid()
+    )
+    assert rows[3] == ["Post-LN: amplification at 8 layers (exponent)", "8.0 (1.0)", "8.0 (1.0)"]
+    assert rows[4][1:] == ["2.0 (1.0)", "2.0 (1.0)"]
     assert header == ["effect", "xavier", "linear"] and [row[1:] for row in rows[:2]] == [
         ["4.0", "1.0"],
         ["3.5", "0.02"],

@@ -97,8 +97,8 @@ def test_neighbors_grow_alike_in_pre_ln_and_sandwich_and_not_in_post_ln(distance
 
 def test_the_sandwich_norm_follows_the_theory_of_independent_branches(distances):
     rows = distances["xavier"].distances["sandwich"]
-    for k in (8, 16, 30):
-        assert mean(row[k - 1] for row in rows) == pytest.approx(pre_ln_distance(k + 1), rel=0.1)
+    for k in (8, 16, 30):  # sub-layer k is fed the input and k - 1 branches
+        assert mean(row[k - 1] for row in rows) == pytest.approx(pre_ln_distance(k), rel=0.06)
 
 
 def test_residuals_blocks_are_fed_what_post_lns_are_to_the_last_bit(distances):
@@ -116,6 +116,26 @@ def test_post_ln_amplifies_more_with_depth_than_pre_ln_and_deepnorm_less_with_de
     post, pre, deep, admin = (result.slopes(p) for p in ("post", "pre", "deepnorm", "admin"))
     assert 0.6 < mean(post) < 1.5 and mean(pre) < mean(post) - 0.2
     assert max(deep) < 0 and mean(admin) < mean(post) - 0.2
+
+
+def test_residual_amplifies_like_post_ln():
+    result = measure_amplification(("post", "dual-residual"), (2, 16), d_model=32)
+    for post, dual in zip(result.changes["post"], result.changes["dual-residual"], strict=True):
+        assert 0.5 * post[-1] < dual[-1] < 1.6 * post[-1]
+
+
+def test_from_nn_linears_weights_post_ln_amplifies_as_steeply_from_a_lower_level():
+    xavier, linear = (
+        measure_amplification(("post",), (2, 16), d_model=32, start=s) for s in ("xavier", "linear")
+    )
+    for row, small in zip(xavier.changes["post"], linear.changes["post"], strict=True):
+        assert small[-1] < row[-1] / 3
+    assert mean(linear.slopes("post")) == pytest.approx(mean(xavier.slopes("post")), abs=0.35)
+
+
+def test_options_reach_the_stacks_that_are_measured():
+    plain, tuned = (measure_amplification(("deepnorm",), (2, 4), seeds=1, **o) for o in ({}, {"beta": 1.0}))
+    assert tuned.changes["deepnorm"][0][1] > 2 * plain.changes["deepnorm"][0][1]
 
 
 def test_the_change_of_the_output_is_in_proportion_to_the_change_of_the_weights():

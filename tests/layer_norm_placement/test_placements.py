@@ -1,5 +1,6 @@
 """Each placement is the formula of its paper, special cases coincide where they must, and the inspector agrees."""
 
+import itertools
 import math
 
 import pytest
@@ -174,6 +175,20 @@ def test_one_sublayer_deep_on_a_normalized_input_these_coincide_and_no_others(gr
             assert (output - outputs[group[0]]).abs().max() > 1e-2, (group[0], other)
 
 
+def test_two_layers_deep_they_all_part(x):
+    """Admin once it is profiled: before, its omegas are 1 and it is Post-LN.
+
+    One layer deep sandwich and res-post still coincide: a ReLU network without biases does not mind the size.
+    """
+    assert (plain("sandwich")(norm(x)) - plain("res-post")(norm(x))).abs().max() < 1e-4
+    stacks = {placement: plain(placement, 2) for placement in PLACEMENTS}
+    assert torch.equal(stacks["admin"](norm(x)), stacks["post"](norm(x)))
+    profile(stacks["admin"], norm(x))
+    outputs = {placement: one(norm(x)) for placement, one in stacks.items()}
+    for one, other in itertools.combinations(PLACEMENTS, 2):
+        assert (outputs[one] - outputs[other]).abs().max() > 1e-2, (one, other)
+
+
 def test_one_sublayer_deep_residual_is_twice_post_ln_and_b2t_is_deepnorm_with_alpha_two(x):
     x = norm(x)
 
@@ -238,12 +253,16 @@ def test_an_encoder_decoder_has_deepnorms_constants_for_both():
             d_ff=32,
             placement="deepnorm",
         )
+        sizes = {"vocab_size": 9, "length": 6, "d_model": D, "num_heads": 2, "d_ff": 32}
+        given = Model("encoder-decoder", 2, placement="deepnorm", alpha=3.0, **sizes)
+    assert given.encoder.blocks[0].alpha == given.stack.blocks[0].alpha == 3.0
     (encoder, _), (decoder, _) = deepnorm_pair(6, 6)
     assert model.encoder.blocks[0].alpha == encoder and model.stack.blocks[0].alpha == decoder
 
 
-def test_b2ts_hidden_half_divides_every_matrix_by_the_root_of_the_depth():
-    small, whole = plain("b2t", 4, shrink=True), plain("b2t", 4)
+@pytest.mark.parametrize("placement", ["b2t", "post"])
+def test_b2ts_hidden_half_divides_every_matrix_by_the_root_of_the_depth(placement):
+    small, whole = plain(placement, 4, shrink=True), plain(placement, 4)
     for name, weight in small.named_parameters():
         if weight.dim() == 2:
             assert torch.allclose(weight, whole.get_parameter(name) / 2), name
@@ -299,8 +318,13 @@ BAD = [
         "alpha: got 2.0, but only placement='deepnorm' has one, not 'pre'",
     ),
     (lambda: Stack(0, D, 2, 32), "depth: got 0; allowed are integers from 1 up"),
-    (lambda: Stack(1, D, 2, 32, "pre", beta=0.5), "beta: given, but only placement='deepnorm'"),
-    (lambda: Stack(1, D, 2, 32, "pre", shrink=True), "shrink: given, but only placement='b2t'"),
+    (lambda: Stack(1, D, 2, 32, "pre", beta=0.5), "beta: got 0.5, but only placement='deepnorm'"),
+    (lambda: Block(D, 2, 32, "deepnorm", alpha=0.0), "alpha: got 0.0; allowed are positive numbers"),
+    (
+        lambda: Block(D, 2, 32, "pre", dual_scale=0.5),
+        "dual_scale: got 0.5, but only placement='dual-residual'",
+    ),
+    (lambda: Block(D, 2, 32, "dual-residual", dual_scale=-1.0), "dual_scale: got -1.0; allowed are positive"),
     (lambda: Stack(1, D, 2, 32, start="he"), "start: got 'he'; allowed are 'xavier', 'linear', 'small'"),
     (lambda: Block(D, 2, 32, cross=True)(torch.zeros(1, 2, D)), "memory: missing, but this Block attends"),
     (

@@ -99,6 +99,8 @@ def test_warm_up_is_a_straight_line_to_the_rate():
         ({"warmup": -1}, "lr, warmup: got 0.01 and -1"),
         ({"depth": 0}, "depth: got 0"),
         ({"seeds": 0}, "seeds: got 0"),
+        ({"cosine_steps": (5, 1)}, r"cosine_steps: got \(5, 1\); allowed are ascending steps from 0 to 120"),
+        ({"cosine_steps": (0, 200)}, "cosine_steps: got"),
         ({"start": "he"}, "start: got 'he'"),
     ],
 )

@@ -325,9 +325,10 @@ def _final(run: TrainingRuns) -> str:
 def table_of_starts(
     gradients: dict[str, GradientProfile],
     distances: dict[str, RepresentationDistance],
+    amplifications: dict[str, Amplification],
     runs: Sequence[TrainingRuns],
 ) -> tuple[list[str], list[list[str]]]:
-    """The three effects with Xavier's weights and with nn.Linear's own; keys are the starts."""
+    """The effects with Xavier's weights and with nn.Linear's own; keys are the starts."""
     rows = []
     starts = list(gradients)
     lr = max(run.lr for run in runs)
@@ -343,6 +344,14 @@ def table_of_starts(
         ["Pre-LN: exponent of the distance between neighbors"]
         + [f"{mean(distances[s].slopes('pre')):.2f}" for s in starts]
     )
+    for placement in ("post", "pre"):
+        cells = []
+        for start in starts:
+            result = amplifications[start]
+            last = median(row[-1] for row in result.changes[placement])
+            cells.append(f"{_plain(last)} ({mean(result.slopes(placement)):.1f})")
+        deepest = amplifications[starts[0]].depths[-1]
+        rows.append([f"{NAMES[placement]}: amplification at {deepest} layers (exponent)", *cells])
     return ["effect", *starts], rows
 
 

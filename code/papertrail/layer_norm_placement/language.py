@@ -1,9 +1,11 @@
 """A comparison at a size where quality could differ: byte-level language models on real text, trained for long.
 
 Everything that could be tuned was fixed before the first run: the sizes and rates below, the split (two files),
-the seeds and the number of steps. Each placement gets the better of two learning rates.
+the seeds and the number of steps. Each placement gets two learning rates. A second set of runs, fixed after the
+first had been seen and before its own first run, asks whether a gap closes with four times as many steps.
 
-    python -m papertrail.layer_norm_placement.language TRAIN VALID    train them all and record the result
+    python -m papertrail.layer_norm_placement.language TRAIN VALID             train them all and record the result
+    python -m papertrail.layer_norm_placement.language TRAIN VALID --longer    the second set
 
 TRAIN and VALID are text files, plain or .gz. The recorded run read WikiText-2 (Merity et al. 2016).
 """
@@ -26,6 +28,8 @@ from papertrail.layer_norm_placement.models import Model
 DEPTH, D_MODEL, HEADS, LENGTH, BATCH = 12, 64, 4, 64, 16
 STEPS, WARMUP, RATES, SEEDS = 600, 100, (5e-4, 1e-3), (0, 1, 2)
 ARMS = ("post", "pre", "dual-residual")
+LONGER_STEPS, LONGER_WARMUP, LONGER_SEEDS = 2400, 400, (0, 1)
+LONGER_ARMS = (("post", 2.5e-4), ("post", 5e-4), ("pre", 1e-3))
 VALID_WINDOWS = 256
 
 
@@ -44,7 +48,7 @@ class LanguageRun:
 
 
 def rate_at(step: int, lr: float, steps: int = STEPS, warmup: int = WARMUP) -> float:
-    """Linear warm-up to `lr`, then linear decay to 0; steps count from 1."""
+    """Linear warm-up to `lr`, then linear decay, to 0 at the last step; steps count from 1."""
     return lr * min(step / warmup, (steps - step) / (steps - warmup))
 
 
@@ -102,7 +106,7 @@ def train_language_model(
 
 @torch.no_grad()
 def held_out_loss(model: Model, valid: bytes) -> float:
-    """Mean loss in nats a byte over the first windows of the text, side by side."""
+    """Mean loss in nats a byte over the first 256 windows of 64 bytes, side by side: the text's first 16 KB."""
     tokens = windows(valid, torch.arange(VALID_WINDOWS) * LENGTH, LENGTH)
     total = 0.0
     for part in tokens.split(32):
@@ -110,13 +114,13 @@ def held_out_loss(model: Model, valid: bytes) -> float:
     return total / VALID_WINDOWS
 
 
-def load_language_runs() -> list[LanguageRun]:
-    """The recorded runs.
+def load_language_runs(name: str = "language") -> list[LanguageRun]:
+    """The recorded runs; `name` is "language" or "language_longer".
 
     Raises:
         FileNotFoundError: they were never recorded.
     """
-    return [LanguageRun(**run) for run in load_record("layer_norm_placement", "language")["runs"]]
+    return [LanguageRun(**run) for run in load_record("layer_norm_placement", name)["runs"]]
 
 
 def read_text(path: Path) -> bytes:
@@ -129,35 +133,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m papertrail.layer_norm_placement.language")
     parser.add_argument("train", type=Path, help="text to train on, plain or .gz")
     parser.add_argument("valid", type=Path, help="text to judge on")
+    parser.add_argument(
+        "--longer", action="store_true", help="the second set: fewer arms, four times the steps"
+    )
     options = parser.parse_args(arguments)
-    results_file(
-        "layer_norm_placement", "language"
-    )  # before the run: without book/ there is nowhere to record it
-    train, valid = read_text(options.train), read_text(options.valid)
+    name, arms, steps, warmup, seeds = (
+        "language",
+        [(p, lr) for p in ARMS for lr in RATES],
+        STEPS,
+        WARMUP,
+        SEEDS,
+    )
+    if options.longer:
+        name, arms = "language_longer", list(LONGER_ARMS)
+        steps, warmup, seeds = LONGER_STEPS, LONGER_WARMUP, LONGER_SEEDS
+    results_file("layer_norm_placement", name)  # before the run: without book/ there is nowhere to record it
+    texts = {path.name: read_text(path) for path in (options.train, options.valid)}
+    train, valid = texts.values()
+    flag = " --longer" if options.longer else ""
+    command = f"python -m papertrail.layer_norm_placement.language {' '.join(texts)}{flag}"
     runs = []
-    for seed in SEEDS:
-        for placement in ARMS:
-            for lr in RATES:
-                run = train_language_model(train, valid, placement, lr, seed)
-                runs.append(run)
-                print(
-                    f"{placement:14} rate {lr:g} seed {seed}: {run.valid / math.log(2):.3f} bits a byte",
-                    flush=True,
-                )
-        names = f"{options.train.name} {options.valid.name}"
+    for done, seed in enumerate(seeds, 1):
+        for placement, lr in arms:
+            run = train_language_model(train, valid, placement, lr, seed, steps=steps, warmup=warmup)
+            runs.append(run)
+            print(
+                f"{placement:14} rate {lr:g} seed {seed}: {run.valid / math.log(2):.3f} bits a byte",
+                flush=True,
+            )
         data = {
-            "texts": {path.name: hashlib.sha256(text).hexdigest() for path, text in
-                      ((options.train, train), (options.valid, valid))},
+            "texts": {file: hashlib.sha256(text).hexdigest() for file, text in texts.items()},
             "settings": {"depth": DEPTH, "d_model": D_MODEL, "heads": HEADS, "length": LENGTH, "batch": BATCH,
-                         "steps": STEPS, "warmup": WARMUP, "rates": RATES, "seeds": SEEDS[: SEEDS.index(seed) + 1]},
+                         "steps": steps, "warmup": warmup, "arms": arms, "seeds": seeds[:done]},
             "runs": [asdict(run) for run in runs],
         }  # fmt: skip
-        save_record(
-            "layer_norm_placement",
-            "language",
-            f"python -m papertrail.layer_norm_placement.language {names}",
-            data,
-        )
+        save_record("layer_norm_placement", name, command, data)
     return 0
 
 

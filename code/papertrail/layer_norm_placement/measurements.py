@@ -52,8 +52,9 @@ def measure_gradients(
 ) -> GradientProfile:
     """One backward pass at initialization: random tokens, random labels, mean cross-entropy.
 
-    Four heads, d_ff = 4 d_model. W2 is the feed-forward's second matrix (Xiong et al. 2020, Figure 3 and
-    Theorem 1). An "admin" model takes its omegas from a pass over the same tokens.
+    Four heads, d_ff = 4 d_model. W2 is the feed-forward's second matrix (Xiong et al. 2020, Theorem 1; their
+    Figure 3 has the norm of the mean gradient of many batches, this is that of one). An "admin" model takes its
+    omegas from a pass over the same tokens.
 
     Args:
         shape, placement, depth, start, **options: as in `Model`.
@@ -87,12 +88,12 @@ def measure_gradients(
 
 def set_omegas(model: Model, *inputs: Tensor) -> None:
     """Admin's profiling pass for a whole model: each stack is profiled on what it is really given."""
-    found: dict[str, tuple] = {}
+    found: set[str] = set()
 
     def remember(name: str) -> Any:
         def hook(stack: Stack, args: tuple, kwargs: dict) -> None:
             if name not in found:
-                found[name] = True
+                found.add(name)
                 profile(stack, *args, **kwargs)
 
         return hook
@@ -203,6 +204,7 @@ def measure_amplification(
     length: int = 16,
     seeds: int = 5,
     start: str = "xavier",
+    **options: Any,
 ) -> Amplification:
     """Change every matrix by a small random part of itself and see how far the output moves (Liu et al. 2020).
 
@@ -222,7 +224,7 @@ def measure_amplification(
             row = []
             for depth in depths:
                 with seeded(seed), torch.no_grad():
-                    stack = Stack(depth, d_model, 4, 4 * d_model, placement, start=start)
+                    stack = Stack(depth, d_model, 4, 4 * d_model, placement, start=start, **options)
                     x = torch.randn(batch, length, d_model)
                     if placement == "admin":
                         profile(stack, x)
@@ -237,7 +239,7 @@ def measure_amplification(
 
 @dataclass(frozen=True)
 class Jacobian:
-    """The norm's Jacobian against autograd, and its largest singular value times |y| / sqrt(d), worst over draws."""
+    """The norm's Jacobian against autograd (worst draw); by draw its largest singular value times |y| / sqrt(d)."""
 
     error: float
     largest: list[float]

@@ -45,7 +45,8 @@ class Model(nn.Module):
             before), or "encoder-decoder" (a causal stack that attends to an encoder's output).
         depth: blocks in each stack.
         vocab_size, length: number of tokens, and the longest input.
-        d_model, num_heads, d_ff, placement, **options: as in `Stack`; DeepNorm's constants are those of the shape.
+        d_model, num_heads, d_ff, placement, **options: as in `Stack`; DeepNorm's constants are those of the
+            shape, unless given.
 
     Shapes: tokens (B, T), source (B, S) for the encoder-decoder only -> logits (B, T, V).
 
@@ -79,8 +80,8 @@ class Model(nn.Module):
                 pairs = deepnorm_pair(depth, depth)
                 constants = tuple(dict(zip(("alpha", "beta"), pair, strict=True)) for pair in pairs)
             self.source_embedding = Embedding(vocab_size, length, d_model)
-            self.encoder = Stack(*sizes, **options, **constants[0])
-        self.stack = Stack(*sizes, cross=shape == "encoder-decoder", **options, **constants[1])
+            self.encoder = Stack(*sizes, **constants[0] | options)
+        self.stack = Stack(*sizes, cross=shape == "encoder-decoder", **constants[1] | options)
         self.head = nn.Linear(d_model, vocab_size, bias=False)
         nn.init.normal_(self.head.weight, std=d_model**-0.5)
 

@@ -85,15 +85,16 @@ class Block(nn.Module):
         placement: one of `PLACEMENTS`; the module's docstring has the formulas.
         cross: also attend to a memory (a decoder of an encoder-decoder).
         alpha: DeepNorm's factor on the skip; if left out, the one for a stack of one layer.
-        dual_scale: what branches are multiplied by on their way into the second stream of "dual-residual".
+        dual_scale: what branches are multiplied by on their way into the second stream of "dual-residual", and
+            the input with them; the final norm takes it out again.
 
     Shapes: x (B, T, D), dual the same, memory (B, S, D), masks broadcastable to (B, H, T, T) and
         (B, H, T, S), True = may attend -> (B, T, D); for "dual-residual" a pair of these, x and dual.
 
     Raises:
-        ValueError: a size is below 1; num_heads does not divide d_model; the placement is unknown; alpha goes
-            with another placement; a memory is missing, or given and not used; dual is given to a placement
-            that has no second stream.
+        ValueError: a size is below 1; num_heads does not divide d_model; the placement is unknown; alpha or
+            dual_scale is not positive, or goes with another placement; a memory is missing, or given and not
+            used; dual is given to a placement that has no second stream.
     """
 
     def __init__(
@@ -111,10 +112,19 @@ class Block(nn.Module):
         super().__init__()
         at_least_one(d_model=d_model, num_heads=num_heads, d_ff=d_ff)
         one_of("placement", placement, PLACEMENTS)
-        if alpha is not None and placement != "deepnorm":
-            raise ValueError(f"alpha: got {alpha}, but only placement='deepnorm' has one, not {placement!r}")
+        for argument, value, idle, owner in (
+            ("alpha", alpha, None, "deepnorm"), ("dual_scale", dual_scale, 1.0, "dual-residual")
+        ):  # fmt: skip
+            if value != idle and placement != owner:
+                raise ValueError(
+                    f"{argument}: got {value}, but only placement={owner!r} has one, not {placement!r}"
+                )
+            if value is not None and value <= 0:
+                raise ValueError(f"{argument}: got {value}; allowed are positive numbers")
         self.placement, self.dual_scale = placement, dual_scale
-        self.alpha = (alpha or deepnorm(1)[0]) if placement == "deepnorm" else None
+        self.alpha = None
+        if placement == "deepnorm":
+            self.alpha = deepnorm(1)[0] if alpha is None else alpha
 
         def around(f: nn.Module) -> Sublayer:
             before, after, _ = RULES[placement]
@@ -170,12 +180,12 @@ class Stack(nn.Module):
         d_model, num_heads, d_ff, placement, cross, dual_scale: as in `Block`.
         start: initial weights, see `initialize`.
         alpha, beta: DeepNorm's constants; if left out, those of a model of this one stack.
-        shrink: B2T's hidden half: the released code also multiplies every matrix by depth ** -0.5 at the start.
+        shrink: multiply every matrix by depth ** -0.5 at the start, as B2T's released code does besides its path.
 
     Shapes: x (B, T, D), memory (B, S, D), masks as in `Block` -> (B, T, D).
 
     Raises:
-        ValueError: as `Block`; depth below 1; start unknown; beta or shrink go with another placement.
+        ValueError: as `Block`; depth below 1; start unknown; beta goes with another placement.
     """
 
     def __init__(
@@ -195,11 +205,8 @@ class Stack(nn.Module):
     ) -> None:
         super().__init__()
         at_least_one(depth=depth)
-        for argument, given, owner in (("beta", beta is not None, "deepnorm"), ("shrink", shrink, "b2t")):
-            if given and placement != owner:
-                raise ValueError(
-                    f"{argument}: given, but only placement={owner!r} has one, not {placement!r}"
-                )
+        if beta is not None and placement != "deepnorm":
+            raise ValueError(f"beta: got {beta}, but only placement='deepnorm' has one, not {placement!r}")
         if placement == "deepnorm":
             alpha = deepnorm(depth)[0] if alpha is None else alpha
             beta = deepnorm(depth)[1] if beta is None else beta
@@ -230,7 +237,7 @@ class Stack(nn.Module):
 
 
 def initialize(module: nn.Module, start: str, *, beta: float = 1.0, factor: float = 1.0) -> None:
-    """Draw every matrix of a module anew.
+    """Draw the matrix and bias of every nn.Linear in a module anew.
 
     Args:
         start: "xavier", entries N(0, 2 / (n_in + n_out)), biases 0 (Xiong et al. 2020, section 3.3);

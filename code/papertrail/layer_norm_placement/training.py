@@ -79,11 +79,14 @@ def measure_training(
         cosine_steps: after how many steps to compare the final states of the 32 tokens, each alone at position 0.
 
     Raises:
-        ValueError: a number is below 1; steps are no multiple of 5; lr is not positive; placement or start is unknown.
+        ValueError: a number is below 1; cosine_steps do not ascend or go past the end; steps are no multiple of
+            5; lr is not positive; placement or start is unknown.
     """
     at_least_one(depth=depth, steps=steps, seeds=seeds)
     if steps % EVERY:
         raise ValueError(f"steps: got {steps}; allowed are multiples of {EVERY}")
+    if list(cosine_steps) != sorted({step for step in cosine_steps if 0 <= step <= steps}):
+        raise ValueError(f"cosine_steps: got {cosine_steps}; allowed are ascending steps from 0 to {steps}")
     if lr <= 0 or warmup < 0:
         raise ValueError(
             f"lr, warmup: got {lr} and {warmup}; allowed are a positive rate and 0 or more steps"
