@@ -21,7 +21,7 @@ from papertrail.layer_norm_placement.recorded import (
 )
 from papertrail.layer_norm_placement.training import PLATEAU, measure_training
 
-NAMES = ("training", "depth", "language")
+NAMES = ("training", "depth", "language", "language_longer")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -143,6 +143,16 @@ def test_the_language_models_prefer_pre_ln_and_residual_in_every_seed():
         assert abs(best["pre", seed] - best["dual-residual", seed]) < 0.03
 
 
+def test_four_times_the_steps_do_not_close_the_gap_and_help_everyone():
+    longer = language.load_language_runs("language_longer")
+    for seed in {run.seed for run in longer}:
+        post = {run.lr: run.valid for run in longer if (run.placement, run.seed) == ("post", seed)}
+        (pre,) = [run.valid for run in longer if (run.placement, run.seed) == ("pre", seed)]
+        short = min(run.valid for run in language.load_language_runs() if run.placement == "pre")
+        assert min(post.values()) > pre + 0.1 and pre < short - 0.2
+        assert post[2.5e-4] > post[5e-4], "half the rate does not help"
+
+
 def test_from_smaller_weights_everyone_trains():
     for start in ("linear", "small"):
         assert all(max(find(load_training(), p, 1e-2, 0, start).final) < 0.1 for p in PLACEMENTS)
@@ -232,7 +242,12 @@ def test_the_language_command_records_every_arm(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(language, "train_language_model", short)
     (tmp_path / "a.txt.gz").write_bytes(gzip.compress(TEXT))
     (tmp_path / "b.txt").write_bytes(TEXT)
-    assert language.main([str(tmp_path / "a.txt.gz"), str(tmp_path / "b.txt")]) == 0
+    files = [str(tmp_path / "a.txt.gz"), str(tmp_path / "b.txt")]
+    assert language.main(files) == 0 and language.main([*files, "--longer"]) == 0
+    longer = language.load_language_runs("language_longer")
+    assert {(run.placement, run.lr, run.seed) for run in longer} == {
+        (p, lr, seed) for p, lr in language.LONGER_ARMS for seed in language.LONGER_SEEDS
+    }
     runs = language.load_language_runs()
     assert [(run.placement, run.lr) for run in runs] == [
         (p, lr) for p in ("post", "pre") for lr in language.RATES
