@@ -159,6 +159,11 @@ def test_the_language_table_shows_mean_and_range_in_bits():
     runs = [LanguageRun("post", 1e-3, seed, [], bits * log(2)) for seed, bits in enumerate((2.0, 2.5, 3.0))]
     header, rows = drawings.table_of_language(runs)
     assert header == ["placement", "rate 0.001"] and rows == [["Post-LN", "2.500 [2.000, 3.000]"]]
+    header, rows = drawings.table_of_language([*runs, LanguageRun("pre", 5e-4, 0, [], log(2))])
+    assert rows == [
+        ["Post-LN", "not run", "2.500 [2.000, 3.000]"],
+        ["Pre-LN", "1.000 [1.000, 1.000]", "not run"],
+    ]
 
 
 def test_every_placement_has_a_name_and_its_own_picture():

@@ -363,6 +363,6 @@ def table_of_language(runs: Sequence[LanguageRun]) -> tuple[list[str], list[list
         cells = []
         for rate in rates:
             bits = [run.valid / log(2) for run in runs if (run.placement, run.lr) == (placement, rate)]
-            cells.append(f"{mean(bits):.3f} [{min(bits):.3f}, {max(bits):.3f}]")
+            cells.append(f"{mean(bits):.3f} [{min(bits):.3f}, {max(bits):.3f}]" if bits else "not run")
         rows.append([NAMES[placement], *cells])
     return ["placement", *(f"rate {rate:g}" for rate in rates)], rows
