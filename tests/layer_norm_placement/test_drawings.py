@@ -153,6 +153,15 @@ def test_tables_show_medians_and_who_is_stuck():
     assert rows[2][1] == "-0.50"
 
 
+def test_ratios_and_slopes_are_tabled():
+    header, rows = drawings.table_of_ratios([replace(frame(), start="xavier"), frame()])
+    assert header == ["layers", "Post-LN", "Pre-LN", "sandwich", "DeepNorm", "ResiDual"]
+    assert rows == [["6", *["2.0 (1.15)"] * 5]], "the fifth root of 2"
+    header, rows = drawings.table_of_slopes(distance())
+    assert header == ["placement", "exponent of k", "over seeds"]
+    assert rows[0] == ["Post-LN", "-0.50", "-0.50 to -0.50"] and len(rows) == 4
+
+
 def test_the_language_table_shows_mean_and_range_in_bits():
     from math import log
 

@@ -14,6 +14,7 @@ from papertrail.layer_norm_placement.measurements import (
     set_omegas,
 )
 from papertrail.layer_norm_placement.models import Model
+from papertrail.layer_norm_placement.placements import PLACEMENTS
 from papertrail.layer_norm_placement.theory import pre_ln_distance, slope
 
 DEPTH = 8  # enough for each effect, and quick
@@ -93,6 +94,14 @@ def test_neighbors_grow_alike_in_pre_ln_and_sandwich_and_not_in_post_ln(distance
     result = distances["xavier"]
     assert max(result.slopes("pre")) < -0.15 and max(result.slopes("sandwich")) < -0.35
     assert min(result.slopes("post")) > 0
+
+
+def test_which_placements_level_their_layers_and_which_do_not():
+    result = measure_representation_distance(PLACEMENTS, depth=16, d_model=64)
+    slopes = {placement: mean(result.slopes(placement)) for placement in PLACEMENTS}
+    assert {p for p, value in slopes.items() if value > 0} == {"post", "b2t", "dual-residual"}, slopes
+    assert {p for p, value in slopes.items() if value < -0.35} == {"sandwich", "res-post"}, slopes
+    assert slopes["pre"] < -0.15 and slopes["admin"] < -0.15 and -0.3 < slopes["deepnorm"] < -0.1, slopes
 
 
 def test_the_sandwich_norm_follows_the_theory_of_independent_branches(distances):

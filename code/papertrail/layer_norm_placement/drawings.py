@@ -25,6 +25,7 @@ NAMES = {
     "post": "Post-LN", "pre": "Pre-LN", "sandwich": "sandwich", "res-post": "res-post-norm", "deepnorm": "DeepNorm",
     "admin": "Admin", "b2t": "B2T", "dual-residual": "ResiDual",
 }  # fmt: skip
+SHOWN = ("post", "pre", "sandwich", "dual-residual")  # in the figure of distances
 LOOKS = {
     "post": {"color": look.BLUE}, "pre": {"color": look.ORANGE}, "dual-residual": {"color": look.GREEN},
     "deepnorm": {"color": look.PURPLE}, "sandwich": {"color": look.MUTED, "linestyle": "--"},
@@ -206,12 +207,14 @@ def draw_token_collapse(post: TrainingRuns, pre: TrainingRuns) -> Drawing:
 
 @look.styled
 def draw_representation_distance(result: RepresentationDistance) -> Drawing:
-    """Distance between the inputs of consecutive sub-layers, averaged over each layer's two gaps."""
+    """Distance between the inputs of consecutive sub-layers, averaged over each layer's two gaps; four placements."""
     fig, ax = look.new_figure(3.5)
     count = len(next(iter(result.distances.values()))[0])
     gaps = list(range(1, count, 2))
     words, middles = [], {}
     for placement, rows in result.distances.items():
+        if placement not in SHOWN:
+            continue
         pairs = [[(row[k - 1] + row[k]) / 2 for k in gaps] for row in rows]
         middles[placement] = look.band(ax, gaps, pairs, **LOOKS[placement])
         words.append(f"{NAMES[placement]} from {middles[placement][1]:.2f} to {middles[placement][-1]:.2f}")
@@ -302,6 +305,25 @@ def draw_depth(frame: DepthFrame) -> Drawing:
         f"{frame.training['post'].lr:g}: {words}."
     )
     return fig, alt
+
+
+def table_of_ratios(frames: Sequence[DepthFrame], start: str = "xavier") -> tuple[list[str], list[list[str]]]:
+    """Decoder gradients by depth: last layer over first, median over seeds, and the factor a layer that makes it."""
+    rows = []
+    for frame in (frame for frame in frames if frame.start == start):
+        ratios = {p: median(profile.ratios("decoder")) for p, profile in frame.gradients.items()}
+        cells = [f"{_plain(ratio)} ({ratio ** (1 / (frame.depth - 1)):.2f})" for ratio in ratios.values()]
+        rows.append([str(frame.depth), *cells])
+    return ["layers", *(NAMES[p] for p in frames[0].gradients)], rows
+
+
+def table_of_slopes(result: RepresentationDistance) -> tuple[list[str], list[list[str]]]:
+    """For every placement the exponent of the distance between neighbors: mean and range over seeds."""
+    rows = []
+    for placement in result.distances:
+        slopes = result.slopes(placement)
+        rows.append([NAMES[placement], f"{mean(slopes):+.2f}", f"{min(slopes):+.2f} to {max(slopes):+.2f}"])
+    return ["placement", "exponent of k", "over seeds"], rows
 
 
 def table_of_finals(runs: Sequence[TrainingRuns]) -> tuple[list[str], list[list[str]]]:

@@ -154,8 +154,8 @@ def measure_representation_distance(
     """How much the inputs of consecutive sub-layers differ, at initialization (Xie et al. 2023, Figure 2b).
 
     One bidirectional stack of 2 depth sub-layers on N(0, 1) inputs; the same weights for all placements, as far
-    as they have the same shapes. What sub-layer k is fed is taken after its own norm. Where a placement feeds
-    sub-layers without a norm ("res-post"), distances are of the raw values.
+    as they have the same shapes. What sub-layer k is fed is taken after its own norm. "res-post" feeds its
+    sub-layers a growing sum without a norm; it is normalized here, so that all are compared at one size.
 
     Raises:
         ValueError: a size is below 1; placement or start is unknown.
@@ -171,6 +171,8 @@ def measure_representation_distance(
                     profile(stack, x)
                 with branch_inputs(stack) as fed:
                     stack(x)
+            if placement == "res-post":
+                fed = [F.layer_norm(value, (d_model,)) for value in fed]
             pairs = zip(fed, fed[1:], strict=False)
             distances[placement].append([(later - earlier).abs().mean().item() for earlier, later in pairs])
     return RepresentationDistance(distances, depth, d_model, start, seeds)
