@@ -136,9 +136,18 @@ def without(notebook, unwanted):
     return nbformat.v4.new_notebook(cells=kept)
 
 
+def at_headings(cell):
+    """A cell of text as one cell for each heading that it holds; a cell of code as it is."""
+    if cell.cell_type != "markdown":
+        return [cell]
+    parts = re.split(r"(?m)^(?=## )", cell.source)
+    return [nbformat.v4.new_markdown_cell(part) for part in parts if part.strip()]
+
+
 def with_figures_first(notebook):
     """A copy whose moving figures have a section of their own, between the case by hand and the first experiment."""
     moved = without(notebook, moves_a_figure)
+    moved.cells = [part for cell in moved.cells for part in at_headings(cell)]
     figures = [cell for cell in code_cells(notebook) if moves_a_figure(cell)]
     told = iter(enumerate(moved.cells))
     next(i for i, cell in told if re.search(r"(?im)^## .*by hand", cell.source))
