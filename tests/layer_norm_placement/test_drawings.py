@@ -100,6 +100,7 @@ def test_the_exponents_in_title_and_text_are_those_of_the_data():
     assert "exponent -0.50 where" in alt and "−0.50" in fig.axes[0].get_title(loc="left")
     assert "exponent 0.00." in alt
     fig, alt = DRAWN["amplification"]()
+    assert "Post-LN +1.00" in alt and "ends at 1.5, and Pre-LN at 2.0." in alt, "0.5 times log 8 over log 2"
     assert "Post-LN +1.00" in alt and fig.axes[0].get_title(loc="left").endswith("exponent 1.0")
     assert "k^−" in DRAWN["distance"]()[0].axes[0].get_title(loc="left")
 

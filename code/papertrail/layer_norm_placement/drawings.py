@@ -239,7 +239,7 @@ def draw_representation_distance(result: RepresentationDistance) -> Drawing:
 
 @look.styled
 def draw_amplification(result: Amplification) -> Drawing:
-    """Output change by depth for a small change of all weights, with lines of slope 1."""
+    """Output change by depth for a small change of all weights, beside growth like N and like log N (from N = 2 up)."""
     fig, ax = look.new_figure(3.5)
     ends = {}
     for placement, rows in result.changes.items():
@@ -252,20 +252,25 @@ def draw_amplification(result: Amplification) -> Drawing:
         ax.text(
             result.depths[-1] * 1.12, level, NAMES[placement], color=LOOKS[placement]["color"], va="center"
         )
-    first = median(row[0] for row in result.changes["post"])
-    ax.plot(result.depths, [first * d / result.depths[0] for d in result.depths], color=look.INK, linestyle=":",
-            linewidth=1.4)  # fmt: skip
+    for placement, line, growth in (
+        ("post", ":", float),
+        ("pre", "--", log),
+    ):  # the theorem's, from the first point
+        first = median(row[0] for row in result.changes[placement])
+        curve = [first * growth(depth) / growth(result.depths[0]) for depth in result.depths]
+        ax.plot(result.depths, curve, color=look.INK, linestyle=line, linewidth=1.4)
     ax.set_xscale("log")
     ax.set_xticks(result.depths, [str(depth) for depth in result.depths])
     _log_axis(ax, 1e-2, 1e3)
     ax.set_xlim(result.depths[0] * 0.9, result.depths[-1] * 2.4)
     ax.set_title(f"Post-LN amplifies with depth, exponent {mean(result.slopes('post')):.1f}")
-    ax.set_xlabel(f"layers ({result.seeds} seeds; dotted: linear growth)")
+    ax.set_xlabel(f"layers N ({result.seeds} seeds; dotted: like N, dashed: like log N)")
     ax.set_ylabel("change / (weights' change)²")
     alt = (
         f"Mean square change of the normalized output over the squared relative change of the weights, "
         f"{result.depths[0]} to {result.depths[-1]} layers, {result.seeds} seeds. "
-        f"Exponents of depth, mean: {', '.join(words)}."
+        f"Exponents of depth, mean: {', '.join(words)}. Growth like log N, drawn through Pre-LN's first point, ends at "
+        f"{curve[-1]:.1f}, and Pre-LN at {ends['pre']:.1f}."
     )
     return fig, alt
 
