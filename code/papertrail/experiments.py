@@ -83,6 +83,15 @@ def save_record(
     return path
 
 
+def rounded(value: Any) -> Any:
+    """Numbers to four significant digits, wherever they are in dicts and lists: a record stays small enough to read."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
 def load_record(chapter: str, name: str) -> dict[str, Any]:
     """A recorded run.
 

@@ -201,7 +201,7 @@ Q, K, V, BETA = (
     torch.zeros(2, 3, 4),
 )
 WRONG = {
-    "beta: has shape (2, 3, 4, 1); with q of (2, 3, 4, 5) it must be (2, 3, 4)": lambda: delta_rule(Q, K, V, BETA[..., None]),
+    "(2, 3, 4, 1); with q of (2, 3, 4, 5) it must be (2, 3, 4)": lambda: delta_rule(Q, K, V, BETA[..., None]),
     "beta: got float": lambda: delta_rule(Q, K, V, 0.5),
     "beta: has dtype torch.float64": lambda: delta_rule(Q, K, V, BETA.double()),
     "k: has shape (2, 3, 4, 6)": lambda: delta_rule(Q, V, V, BETA),

@@ -226,6 +226,14 @@ def test_spans_cover_every_position_once():
 
 
 Q, K, V = (torch.zeros(2, 3, 4, n) for n in (5, 5, 6))
+S0, Z0 = torch.zeros(2, 3, 5, 6), torch.zeros(2, 3, 5)
+ONE_NAN = torch.zeros(2, 3, 4, 5).index_put((torch.tensor(0),) * 4, torch.tensor(torch.nan))
+
+
+def start(S, z, **options):
+    return linear_attention(Q, K, V, state=LinearState(S, z), **options)
+
+
 WRONG = {
     "q: has shape (3, 4, 5)": lambda: linear_attention(Q[0], K[0], V[0]),
     "k: has shape (2, 3, 4, 6)": lambda: linear_attention(Q, V, V),
@@ -243,14 +251,14 @@ WRONG = {
     "feature_map: got 'softmax'": lambda: linear_attention(Q, K, V, feature_map="softmax"),
     "feature_map: made torch.float32 of (2, 3, 5)": lambda: linear_attention(Q, K, V, feature_map=lambda x: x.sum(2)),
     "feature_map: made None": lambda: linear_attention(Q, K, V, feature_map=lambda x: None),
-    "state: got Tensor; with normalize=True allowed is a LinearState": lambda: linear_attention(Q, K, V, state=torch.zeros(2, 3, 5, 6)),
-    "state: got LinearState; allowed is a tensor of shape (2, 3, 5, 6)": lambda: linear_attention(Q, K, V, normalize=False, state=LinearState(torch.zeros(1), torch.zeros(1))),
-    "state.z: has shape (2, 3, 6); allowed is (2, 3, 5)": lambda: linear_attention(Q, K, V, state=LinearState(torch.zeros(2, 3, 5, 6), torch.zeros(2, 3, 6))),
-    "state.S: has dtype torch.float64; the state is kept in torch.float32": lambda: linear_attention(Q, K, V, state=LinearState(torch.zeros(2, 3, 5, 6).double(), torch.zeros(2, 3, 5))),
-    "state.S: lies on meta": lambda: linear_attention(Q, K, V, state=LinearState(torch.zeros(2, 3, 5, 6, device="meta"), torch.zeros(2, 3, 5))),
-    "q: 1 of 120 entries are NaN": lambda: linear_attention(Q.index_put((torch.tensor(0),) * 4, torch.tensor(torch.nan)), K, V, check=True),
+    "state: got Tensor; with normalize=True allowed is": lambda: linear_attention(Q, K, V, state=S0),
+    "state: got LinearState; allowed is a tensor of shape": lambda: start(S0, Z0, normalize=False),
+    "state.z: has shape (2, 3, 6); allowed is (2, 3, 5)": lambda: start(S0, torch.zeros(2, 3, 6)),
+    "state.S: has dtype torch.float64; the state is kept in torch.float": lambda: start(S0.double(), Z0),
+    "state.S: lies on meta": lambda: start(S0.to("meta"), Z0),
+    "q: 1 of 120 entries are NaN": lambda: linear_attention(ONE_NAN, K, V, check=True),
     "v: 144 of 144 entries are NaN or infinite": lambda: linear_attention(Q, K, V / 0, check=True),
-    "state.S: 180 of 180": lambda: linear_attention(Q, K, V, state=LinearState(torch.full((2, 3, 5, 6), torch.inf), torch.zeros(2, 3, 5)), check=True),
+    "state.S: 180 of 180": lambda: start(S0 + torch.inf, Z0, check=True),
     "the normalizer is 0 at 24 positions": lambda: linear_attention(Q, K, V, feature_map=None, check=True),
 }  # fmt: skip
 

@@ -162,7 +162,7 @@ def test_records_are_rounded_so_that_a_person_can_read_them(root):
     folder = root / "book" / "results" / "layer_norm_placement"
     for name in NAMES:
         assert (folder / f"{name}.json").stat().st_size < 400_000
-    assert recorded._rounded({"a": (1.23456, [2, "x"]), "b": 1e-12}) == {"a": [1.235, [2, "x"]], "b": 1e-12}
+    assert recorded.rounded({"a": (1.23456, [2, "x"]), "b": 1e-12}) == {"a": [1.235, [2, "x"]], "b": 1e-12}
 
 
 def test_the_grid_is_recorded_by_one_command(tmp_path, monkeypatch, capsys):

@@ -58,7 +58,9 @@ class _Chunked(torch.autograd.Function):
         parts = spans(q.shape[1], ctx.chunk_size)
         dq, dk, dv = (x.new_empty(x.shape) for x in (q, k, v))
         dS, dz = copied(dS), None if z is None else copied(dz).unsqueeze(1)  # (N, D, M), (N, 1, D)
-        for at, (S, z) in zip(reversed(parts), reversed(_states(k, v, S, z, parts)), strict=True):
+        states = _states(k, v, S, z, parts)
+        for at in reversed(parts):
+            S, z = states.pop()  # before the chunk
             q_c, k_c, v_c, d_read = q[:, at], k[:, at], v[:, at], d_out[:, at]
             if z is not None:
                 d_read = d_read / total[:, at]  # of the numerator

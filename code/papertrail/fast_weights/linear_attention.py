@@ -172,5 +172,6 @@ def _check_normalizer(q: Tensor, k: Tensor, z: Tensor, eps: float, causal: bool)
         zeros = int(((q * sums).sum(-1) + eps == 0).sum())
     if zeros:
         raise ValueError(
-            f"feature_map: the normalizer is 0 at {zeros} positions; take a map with positive features, an eps above 0, or normalize=False"
+            f"feature_map: the normalizer is 0 at {zeros} positions; "
+            "take a map with positive features, an eps above 0, or normalize=False"
         )

@@ -8,7 +8,7 @@ The grid was fixed before its first run. The chapter draws the record, and runs 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from papertrail.experiments import load_record, progress, results_file, save_record
+from papertrail.experiments import load_record, progress, results_file, rounded, save_record
 from papertrail.layer_norm_placement.measurements import GradientProfile, measure_gradients
 from papertrail.layer_norm_placement.placements import PLACEMENTS, STARTS
 from papertrail.layer_norm_placement.training import TrainingRuns, measure_training
@@ -98,15 +98,6 @@ def load_depths() -> list[DepthFrame]:
     ]
 
 
-def _rounded(value):
-    """Numbers to four significant digits, wherever they are: the record stays small enough to read."""
-    if isinstance(value, float):
-        return float(f"{value:.4g}")
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
 def main() -> int:
     """Run the grid and record it in two files."""
     results_file(CHAPTER, "training")  # before the run: without book/ there is nowhere to record it
@@ -118,7 +109,7 @@ def main() -> int:
         run = measure_training(
             placement, lr=lr, warmup=warmup, start=start, seeds=SEEDS, cosine_steps=COSINE_STEPS
         )
-        runs.append(_rounded(asdict(run)))
+        runs.append(rounded(asdict(run)))
         print(
             f"{placement:14} rate {lr:<6g} warm-up {warmup:2} {start:7} {[round(x, 3) for x in run.final]}",
             flush=True,
@@ -128,7 +119,7 @@ def main() -> int:
     for depth in progress(DEPTHS, "depths"):
         for start in DEPTH_STARTS:
             frame = measure_depth(depth, start)
-            frames.append(_rounded(asdict(frame)))
+            frames.append(rounded(asdict(frame)))
             print(
                 depth,
                 start,
