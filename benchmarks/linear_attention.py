@@ -17,7 +17,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -29,7 +29,6 @@ from papertrail.fast_weights.cost import (
     CHAPTER,
     WAYS,
     Attention,
-    Cost,
     delta,
     make_inputs,
     measure_decoding,
@@ -209,14 +208,11 @@ def main() -> int:
         here = {name: way for name, way in ways.items() if length <= LIMITS.get(name, length)}
         rounds = given.rounds if length <= 4096 else max(3, given.rounds // 2)
         extra = children(list(here), length, arguments) if length in MEMORY_AT else {}
-        found = []
-        for _ in range(rounds):  # one round a call, so that the yardstick stands between rounds
-            gemm.append(measure_gemm())
-            found.append(measure_time(here, length, heads=HEADS, dim=DIM, rounds=1))
-        for columns in zip(*found, strict=True):
-            times = ([cost.forward[1] for cost in columns], [cost.both[1] for cost in columns])
-            name = columns[0].way
-            costs.append(Cost(name, length, *map(quartiles, times), extra.get(name)))
+        for cost in measure_time(
+            here, length, heads=HEADS, dim=DIM, rounds=rounds, between=lambda: gemm.append(measure_gemm())
+        ):
+            name = cost.way
+            costs.append(replace(cost, extra_mib=extra.get(name)))
             forward, both = (row[1] * 1e3 for row in (costs[-1].forward, costs[-1].both))
             spread = (costs[-1].both[2] - costs[-1].both[0]) * 1e3
             memory = f"{extra[name]:7.1f} MiB" if name in extra else ""

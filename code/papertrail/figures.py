@@ -82,6 +82,11 @@ def new_figure(height: float = 3.0, columns: int = 1, **options: Any) -> tuple[F
     return fig, fig.subplots(1, columns, **options)
 
 
+def headline(fig: Figure, text: str) -> None:
+    """A title over the whole figure, at its left edge: for several axes, or one whose labels need much room."""
+    fig.suptitle(text, fontsize=10.5, fontweight="bold", x=0.02, ha="left")
+
+
 def band(
     ax: Any, xs: Sequence[float], rows: Sequence[Sequence[float]], color: str, **line: Any
 ) -> list[float]:

@@ -77,9 +77,18 @@ def make_inputs(length: int, heads: int, dim: int, seed: int = 0) -> list[Tensor
 
 
 def measure_time(
-    ways: Mapping[str, Attention], length: int, *, heads: int = 8, dim: int = 64, rounds: int = 5
+    ways: Mapping[str, Attention],
+    length: int,
+    *,
+    heads: int = 8,
+    dim: int = 64,
+    rounds: int = 5,
+    between: Callable[[], object] = lambda: None,
 ) -> list[Cost]:
     """Forward and backward times of several ways, in turn, after one unmeasured round.
+
+    Args:
+        between: called before each round, such as a yardstick's measurement.
 
     Raises:
         ValueError: a number is below 1.
@@ -89,6 +98,7 @@ def measure_time(
     d_out = torch.randn(inputs[2].shape, generator=torch.Generator().manual_seed(1))
     times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     for turn in range(rounds + 1):
+        between()
         for way, attention in ways.items():
             fresh = [x.detach().requires_grad_() for x in inputs]
             start = time.process_time()

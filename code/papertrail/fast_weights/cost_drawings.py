@@ -36,8 +36,10 @@ def _say_time(seconds: float) -> str:
 
 
 def say_bytes(count: float) -> str:
-    """65 KiB, 32 MiB: two digits and a unit."""
-    value, unit = (count / 2**10, "KiB") if count < 2**20 else (count / 2**20, "MiB")
+    """65 KiB, 32 MiB, 2 GiB: up to three digits and a unit."""
+    value, unit = next(
+        (count / 2**p, u) for p, u in ((30, "GiB"), (20, "MiB"), (10, "KiB")) if count >= 2**p or p == 10
+    )
     return f"{float(f'{value:.3g}'):g} {unit}"
 
 
@@ -155,7 +157,7 @@ def draw_length(record: CostRecord, length: int) -> Drawing:
     finding = (
         f"linear is {ratio:.1f} times as fast" if ratio >= 1 else f"linear is {1 / ratio:.1f} times as slow"
     )
-    fig.suptitle(f"T = {length:,}: {finding}", fontsize=10.5, fontweight="bold", x=0.02, ha="left")
+    look.headline(fig, f"T = {length:,}: {finding}")
     return (
         fig,
         f"{length} positions, forward and backward: {'; '.join(words)}. The crossover is at about {at:.0f}.",
@@ -189,7 +191,7 @@ def draw_crossovers(record: CostRecord) -> Drawing:
     ax.minorticks_off()
     ax.set_xlim(50, 200_000)
     spread = found[-1][0] / found[0][0]
-    ax.set_title(f"The same O(T), and crossovers {float(f'{spread:.1g}'):.0f} times apart")
+    look.headline(fig, f"The same O(T), and crossovers {float(f'{spread:.1g}'):.0f} times apart")
     ax.set_xlabel("cheaper than fused softmax from T =")
     alt = (
         "Length from which each implementation is cheaper than torch's fused softmax attention, forward and backward: "

@@ -75,14 +75,13 @@ def draw_writes(moments: dict[str, Moment], what: str) -> Drawing:
         bottom.set_ylim(2.6, -0.6)
         bottom.set_xlim(0, 8.4)
         bottom.set_xticks([0, 2, 4, 6])
-        bottom.set_xlabel("answer's distance from last value")
-        bottom.xaxis.label.set_fontsize(look.FONT_POINTS)
+        bottom.set_xlabel("error of the answer")
         for i, key in enumerate(keys):
             bottom.text(errors[key] + 0.15, i, _number(round(errors[key], 2)), va="center")
         rows = "; ".join(" ".join(_number(x) for x in row) for row in moment.memory)
         said = ", ".join(f"{key} {_number(round(errors[key], 2))}" for key in keys)
         words.append(f"{RULES[rule]}: matrix {rows}, errors by key {said}")
-    fig.suptitle(what, fontsize=10.5, fontweight="bold", x=0.02, ha="left")
+    look.headline(fig, what)
     return fig, f"After: {what}. {'. '.join(words)}."
 
 
@@ -189,7 +188,7 @@ def draw_editing(runs: Sequence[TrainedRecall], blind: float) -> Drawing:
     ax.set_yticks(range(len(rows)), rows)
     ax.set_ylim(len(rows) - 0.1, -0.6)
     ax.set_xlim(-0.01, None)
-    ax.set_title("Only the delta rule knows which value was last")
+    look.headline(fig, "Only the delta rule knows which value was last")
     ax.set_xlabel(f"loss ({runs[0].symbols} keys, {runs[0].length} writes, {runs[0].seeds} seeds)")
     alt = (
         f"Loss on overwritten values, {runs[0].symbols} keys, {runs[0].length} writes, {runs[0].seeds} seeds, lowest "

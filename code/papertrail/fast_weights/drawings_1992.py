@@ -91,8 +91,8 @@ def draw_passing(trace: Trace, now: int) -> Drawing:
     bottom.set_xticks([t + 0.5 for t in range(steps)], list(trace.symbols))
     symbol, weight = trace.symbols[now - 1], trace.fast[now - 1, 1].item()
     said = trace.outputs[now - 1].item()
-    top.set_title(
-        f"Step {now} reads {symbol}: B's line is at {abs(weight):.1f}, the answer is {abs(said):.1f}"
+    look.headline(
+        fig, f"Step {now} reads {symbol}: B's line is at {abs(weight):.1f}, the answer is {abs(said):.1f}"
     )
     after = trace.fast[now, 1].item()
     alt = (

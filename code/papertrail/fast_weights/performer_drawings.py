@@ -40,7 +40,7 @@ def _log_error_axis(ax: Axes, errors: Sequence[float]) -> None:
 
 def _finding(fig: Figure, words: str) -> None:
     """The title, from the figure's left edge: over the axes alone it would not fit."""
-    fig.suptitle(words, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+    look.headline(fig, words)
 
 
 def _legend(fig: Figure, ax: Axes) -> None:

@@ -130,15 +130,18 @@ class TrainedRecall:
 class _Memories:
     """One model for each seed, side by side: every parameter has an axis of seeds, and Adam treats each entry alone."""
 
-    def __init__(self, rule, feature_map, symbols, d_key, seeds, seed):
-        generator = torch.Generator().manual_seed(seed)
+    def __init__(self, rule, feature_map, symbols, d_key, seeds):
+        generators = [torch.Generator().manual_seed(seed) for seed in range(seeds)]
         d_embedding = int(2.2 * symbols)  # the paper's 1.1 x 2S
 
+        def draw(rows, columns):
+            return torch.stack([torch.randn(rows, columns, generator=one) for one in generators])
+
         def weight(outputs, inputs):
-            return (torch.randn(seeds, outputs, inputs, generator=generator) / sqrt(inputs)).requires_grad_()
+            return (draw(outputs, inputs) / sqrt(inputs)).requires_grad_()
 
         self.rule, self.phi = rule, resolve(feature_map)
-        self.embedding = torch.randn(seeds, symbols, d_embedding, generator=generator).requires_grad_()
+        self.embedding = draw(symbols, d_embedding).requires_grad_()
         self.w_key = weight(
             d_key, d_embedding + symbols
         )  # the key projection sees the value too, as in the paper
@@ -206,7 +209,7 @@ def measure_trained_recall(
         held_out=held_out,
         length=length or 1,
     )
-    models = _Memories(rule, feature_map, symbols, d_key, seeds, seed=symbols)
+    models = _Memories(rule, feature_map, symbols, d_key, seeds)
     optimizer = torch.optim.Adam(models.parameters, lr=lr)
     streams = [torch.Generator().manual_seed(1000 + seed) for seed in range(seeds)]
 

@@ -302,8 +302,9 @@ def draw_depth(frame: DepthFrame) -> Drawing:
         + (f" with {stuck[p]} of {seeds} at the plateau" if stuck[p] else "")
         for p, profile in frame.gradients.items()
     )
-    fig.suptitle(f"{frame.depth} layers, {frame.start}: Post-LN's last to first is {_plain(ratio)} to 1",
-                 fontsize=10.5, fontweight="bold", x=0.02, ha="left")  # fmt: skip
+    look.headline(
+        fig, f"{frame.depth} layers, {frame.start}: Post-LN's last to first is {_plain(ratio)} to 1"
+    )
     alt = (
         f"{frame.depth} layers, {frame.start} weights, {seeds} seeds, medians. Last decoder layer's gradient over "
         f"the first's, and loss after {frame.training['post'].steps[-1]} steps at rate "
