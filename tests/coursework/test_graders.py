@@ -80,6 +80,30 @@ SURVIVORS: dict[str, dict[str, dict[str, str]]] = {
             "line 64: one - middle -> middle - one": "the same: the difference is squared",
         },
     },
+    "fast_weights": {
+        "forms": {
+            "line 23: 2 -> -2": "the same: of four axes the third is the last but one",
+        },
+        "delta": {
+            "line 39: 2 -> -2": "the same: of four axes the third is the last but one",
+        },
+        "size": {
+            "line 28: min(layers, heads, d_key, d_value) -> min(heads, layers, d_key, d_value)": (
+                "the same: min has no order"
+            ),
+            "line 41: min(layers, heads, size, d_value) -> min(heads, layers, size, d_value)": (
+                "the same: min has no order"
+            ),
+            "line 82: last * (length + 1) // 2 -> last * (length + 1) / 2": (
+                "right: it leaves no rest, and 3.0 counts as 3"
+            ),
+        },
+        "chunks": {
+            "line 10: 1 -> 0": "the same: range refuses a step of 0 with a ValueError too",
+            "line 12: min(start + size, length) -> min(length, start + size)": "the same: min has no order",
+            "line 74: stop - start -> start - stop": "the same: only its square and how many there are count",
+        },
+    },
 }
 
 

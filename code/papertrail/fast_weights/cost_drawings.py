@@ -113,6 +113,32 @@ def draw_cost(record: CostRecord) -> Drawing:
 
 
 @look.styled
+def draw_memory(record: CostRecord) -> Drawing:
+    """Peak memory of a forward and a backward pass beyond the inputs, against length, four ways."""
+    fig, ax = look.new_figure(3.4)
+    words = []
+    for way, style in LOOKS.items():
+        rows = sorted((c for c in record.costs if c.way == way and c.extra_mib), key=lambda c: c.length)
+        lengths, extra = [c.length for c in rows], [c.extra_mib for c in rows]
+        ax.plot(lengths, extra, **style)
+        words.append(f"{way} {extra[0]:.3g} MiB at {lengths[0]} and {extra[-1]:.3g} MiB at {lengths[-1]}")
+        lift = {"linear": 0.8, "delta": 1.55, "fused softmax": 0.62}.get(way, 1.0)
+        ax.text(
+            lengths[-1] * 1.12, extra[-1] * lift, way.replace(" ", "\n"), color=style["color"], va="center"
+        )
+    lengths, _ = record.curve(SOFTMAX)
+    _log_lengths(ax, lengths)
+    ax.set_xlim(lengths[0], lengths[-1] * 3.4)
+    ax.set_yscale("log")
+    ax.set_yticks([1, 10, 100, 1000], ["1 MiB", "10 MiB", "100 MiB", "1,000 MiB"])
+    ax.minorticks_off()
+    look.headline(fig, "Only the softmax with its matrix is quadratic in memory")
+    ax.set_xlabel(f"positions T ({record.heads} heads of {record.dim})")
+    ax.set_ylabel("extra memory at the peak")
+    return fig, f"Peak memory beyond the inputs, forward and backward, against length: {'; '.join(words)}."
+
+
+@look.styled
 def draw_length(record: CostRecord, length: int) -> Drawing:
     """Costs at one length as bars, fused softmax as the line to beat, and where on the axis of lengths that is."""
     fig, _ = look.new_figure(4.3)

@@ -8,8 +8,8 @@ from matplotlib.patches import Rectangle
 
 from papertrail import figures as look
 from papertrail.fast_weights.by_hand import Moment
-from papertrail.fast_weights.retrieval import LOGGED, LOGGED_SYMBOLS, Recall, TrainedRecall, rank_bound
 from papertrail.fast_weights.performer import KernelError
+from papertrail.fast_weights.retrieval import LOGGED, LOGGED_SYMBOLS, Recall, TrainedRecall, rank_bound
 from papertrail.figures import Drawing
 
 RULES = {"sum": "sum rule", "delta": "delta rule", "softmax": "softmax"}
