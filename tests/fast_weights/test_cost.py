@@ -40,7 +40,22 @@ def test_every_way_is_timed_forward_and_backward_in_quartiles():
     assert [row.way for row in found] == list(WAYS)
     for row in found:
         assert row.forward == sorted(row.forward) and row.both == sorted(row.both)
-        assert 0 < row.forward[0] and row.forward[1] < row.both[1] and row.length == 32
+        assert row.forward[0] > 0 and row.forward[1] < row.both[1] and row.length == 32
+
+
+def test_a_way_that_wants_the_sequence_first_gets_it():
+    shapes = []
+
+    def attention(q, k, v):
+        shapes.append((q.shape, q.is_contiguous()))
+        return q * k * v
+
+    attention.sequence_first = True
+    calls = []
+    measure_time({"theirs": attention}, 6, heads=2, dim=3, rounds=2, between=lambda: calls.append(1))
+    assert set(shapes) == {((1, 6, 2, 3), True)} and len(shapes) == len(calls) == 3, (
+        "one round is not measured"
+    )
 
 
 def test_one_round_has_no_spread():

@@ -9,6 +9,7 @@ import torch
 from papertrail.fast_weights import cost_drawings, drawings, drawings_1992
 from papertrail.fast_weights.by_hand import measure_writes
 from papertrail.fast_weights.cost import Cost, CostRecord, Decoding
+from papertrail.fast_weights.measurements import Equivalence, FormDifferences, Stability
 from papertrail.fast_weights.performer import measure_kernel_error
 from papertrail.fast_weights.retrieval import Recall, TrainedRecall
 from papertrail.fast_weights.tasks_1992 import FlipFlop, Parking, Trace
@@ -33,9 +34,13 @@ def record():
             rows |= {"naive softmax": 8e-8 * n * n, "fla naive chunk, delta": 4e-5 * n}
         if n <= 1024:
             rows |= {"cumulative sum": 4e-4 * n, "delta, step by step": 1e-4 * n}
-        costs += [
-            Cost(way, n, three(t / 3), three(t), 33.0 if n == 4096 else None) for way, t in rows.items()
-        ]
+        weights = {
+            "naive softmax": n * n / 1e4,
+            "linear": n / 124.12,
+            "delta": n / 60,
+            "fused softmax": n / 100,
+        }
+        costs += [Cost(way, n, three(t / 3), three(t), weights.get(way)) for way, t in rows.items()]
     decoding = [Decoding(n, 1e-7 * n, 3e-5, 2048 * n, 66_560) for n in (256, 1024, 4096, 16384)]
     return CostRecord(costs, decoding, [80.0, 90.0, 95.0], 8, 64)
 
@@ -83,10 +88,12 @@ DRAWN = {
     "capacity": lambda: drawings.draw_capacity(capacity()),
     "editing": lambda: drawings.draw_editing(editing(), 0.185),
     "flip-flop": lambda: drawings_1992.draw_flip_flop(
-        [flip_flop("units", [20, 290, 700, None]), flip_flop("from-to", [900, 1200, 700, 3000])], (300, 800)
+        [flip_flop("units", 10 * [20, 290, 700, None]), flip_flop("from-to", 10 * [900, 1200, 700, 3000])],
+        (300, 800),
     ),
     "passing": lambda: drawings_1992.draw_passing(trace(), 5),
     "cost": lambda: cost_drawings.draw_cost(record()),
+    "memory": lambda: cost_drawings.draw_memory(record()),
     "short": lambda: cost_drawings.draw_length(record(), 64),
     "long": lambda: cost_drawings.draw_length(record(), 16384),
     "crossovers": lambda: cost_drawings.draw_crossovers(record()),
@@ -130,9 +137,9 @@ def test_the_writes_figure_holds_both_matrices_and_every_error():
 
 def test_the_flip_flop_figure_counts_who_is_as_quick_as_the_paper():
     fig, alt = DRAWN["flip-flop"]()
-    assert title(fig) == "As quick as the paper: 2 and 1 of 4 seeds"
-    assert "2 within the paper's 300 steps, 3 within 4000" in alt
-    assert "1 within the paper's 800 steps, 4 within 4000" in alt
+    assert fig.get_suptitle() == "As quick as the paper: about 20 and 10 of 40 seeds"
+    assert "about 20 within the paper's 300 steps, 30 within 4000" in alt
+    assert "about 10 within the paper's 800 steps, 40 within 4000" in alt
 
 
 def test_the_passing_figure_shows_what_was_read_and_hides_what_comes():
@@ -201,7 +208,7 @@ def test_parking_and_kernel_tables():
     runs = [Parking([5, None, 900], 6000, 0.02, 0.1, {6000: [0.1, 0.3, 0.2]}, torch.zeros(1))]
     header, rows = drawings_1992.table_of_parking(runs, within=800)
     assert header == ["asked, per step", "solved within 800 steps", "right after 6,000"]
-    assert rows == [["0.1", "1 of 3", "20%"]]
+    assert rows == [["0.1", "30% of 3 seeds", "20%"]]
     result = replace(measure_kernel_error((0.15,), draws=50), other_bound=[-0.0155])
     header, rows = drawings.table_of_kernel_errors(result)
     assert [row[1] for row in rows] == ["positive iid", "positive orthogonal"]
@@ -226,3 +233,45 @@ def test_times_are_said_in_two_digits(seconds, text):
 @pytest.mark.parametrize(("count", "text"), [(66_560, "65 KiB"), (2**25, "32 MiB"), (2**31, "2 GiB")])
 def test_bytes_are_said_in_a_unit_a_person_reads(count, text):
     assert cost_drawings.say_bytes(count) == text
+
+
+def test_differences_are_said_in_words():
+    assert drawings.say_difference(1e-15) == "equal to round-off"
+    assert drawings.say_difference(1e-9) == "0% apart" and drawings.say_difference(0.0712) == "7% apart"
+
+
+def test_tables_of_the_chapter_follow_their_data():
+    header, rows = drawings.table_of_writes()
+    assert rows[2] == ["a → 0, 1", "a: 1, 3; b: 3, 0", "a: 0, 1; b: 3, 0"] and len(rows) == 5
+    sound = Equivalence(1e-15, 1e-6, 1e-15, order=0.07, squashed=0.97, whole_request_rank=6, seeds=5)
+    _, rows = drawings.table_of_equivalence(sound)
+    assert [row[2] for row in rows] == [
+        "equal to round-off",
+        "7% apart or more",
+        "equal to round-off",
+        "97% apart or more",
+    ]
+    _, rows = drawings.table_of_forms(FormDifferences({"delta": 1e-15}, {"delta": 0.5}, 9, 2))
+    assert rows == [["delta", "equal to round-off", "50% apart"]]
+    _, rows = drawings.table_of_stability(Stability({0.5: 3.0, 1.5: 1e6}, 256, 3))
+    assert rows == [["0.5", "0.25", "below 1,000"], ["1.5", "2.25", "beyond 1,000"]]
+
+
+def test_shares_of_right_answers_are_cut_to_quarters():
+    runs = [replace(editing()[0], accuracy=shares) for shares in ([1.0, 0.995], [0.6, 0.7], [0.6, 0.9])]
+    assert [row[2] for row in drawings.table_of_answers(runs)[1]] == [
+        "all",
+        "fewer than three quarters",
+        "most",
+    ]
+
+
+def test_what_is_right_afterward_is_counted_among_the_solved():
+    wrong = replace(trace(), outputs=torch.zeros(12, dtype=torch.float64))
+    run = replace(flip_flop("units", [5, 6, None, 7, 9]), traces=[trace(), wrong, trace(), trace(), trace()])
+    assert drawings_1992.table_of_afterwards([run])[1] == [["a unit per fast weight", "0 of 5", "80%"]]
+
+
+def test_what_is_kept_while_decoding_is_tabled_in_bytes():
+    header, rows = cost_drawings.table_of_kept((1024, 131072))
+    assert rows[0] == ["1,024", "16 MiB", "1.01 MiB"] and rows[1][1] == "2 GiB"

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHAPTER, TESTS = "code/papertrail/architecture_diagram", "tests/architecture_diagram"
 FIGURES, CLAIMS = "code/papertrail/figures.py", "code/papertrail/claims.py"
 PLACE, PLACED = "code/papertrail/layer_norm_placement", "tests/layer_norm_placement"
+FAST, FASTER = "code/papertrail/fast_weights", "tests/fast_weights"
 WORK, GRADING = "code/papertrail/coursework", "tests/coursework"
 
 MUTATIONS = [
@@ -159,6 +160,35 @@ MUTATIONS = [
     (f"{PLACE}/language.py", "(steps - step) / (steps - warmup)", "1.0", f"{PLACED}/test_recorded.py"),
     (f"{PLACE}/checks.py", "min(post) > 10 and max(pre) < 1.5", "True", f"{PLACED}/test_checks.py"),
     (f"{PLACE}/drawings.py", "stuck = sum(final > 3 for final in post.final)", "stuck = 0", f"{PLACED}/test_drawings.py"),
+    (f"{FAST}/chunks.py", "torch.bmm(q_c, k_c.mT, out=weights).tril_()  # (N", "torch.bmm(q_c, k_c.mT, out=weights)  # (N", f"{FASTER}/test_linear_attention.py"),
+    (f"{FAST}/chunks.py", "dS.baddbmm_(q_c.mT, d_read)", "pass", f"{FASTER}/test_linear_attention.py"),
+    (f"{FAST}/chunks.py", "for_key.add_(dz)", "for_key", f"{FASTER}/test_linear_attention.py"),
+    (f"{FAST}/chunks.py", "for_key.addcmul_(d_total, z.unsqueeze(1))", "for_key", f"{FASTER}/test_linear_attention.py"),
+    (f"{FAST}/linear_attention.py", "weights = (q @ k.mT).tril()", "weights = (q @ k.mT).tril(-1)", f"{FASTER}/test_linear_attention.py"),
+    (f"{FAST}/linear_attention.py", "            z = z + k_t", "            z = k_t", f"{FASTER}/test_linear_attention.py"),
+    (f"{FAST}/linear_attention.py", "        check_finite(q=q, k=k, v=v)", "        pass", f"{FASTER}/test_linear_attention.py"),
+    (f"{FAST}/inputs.py", "return torch.float32 if dtype == torch.bfloat16 else dtype", "return dtype", f"{FASTER}/test_linear_attention.py"),
+    (f"{FAST}/delta_rule.py", "overlap = beta * (k @ k.mT)", "overlap = -beta * (k @ k.mT)", f"{FASTER}/test_delta_rule.py"),
+    (f"{FAST}/delta_rule.py", "(beta_t * (v_t - recalled))", "(beta_t * v_t - recalled)", f"{FASTER}/test_delta_rule.py"),
+    (f"{FAST}/delta_rule.py", ".baddbmm_(d_error, S.mT, alpha=-1)", "", f"{FASTER}/test_delta_rule.py"),
+    (f"{FAST}/delta_rule.py", "first)).neg_()", "first))", f"{FASTER}/test_delta_rule.py"),
+    (f"{FAST}/retrieval.py", "0.5 * (1 - features / symbols)", "0.5 * (1 - features / (symbols + 1))", f"{FASTER}/test_retrieval.py"),
+    (f"{FAST}/retrieval.py", "return weights @ v / (weights.sum(-1, keepdim=True) + TINY)", "return weights @ v", f"{FASTER}/test_retrieval.py"),
+    (f"{FAST}/cost.py", "(value_dim + normalize)", "value_dim", f"{FASTER}/test_cost.py"),
+    (f"{FAST}/cost.py", "    if gaps[-1] >= 0:", "    if False:", f"{FASTER}/test_cost.py"),
+    (f"{FAST}/cost_drawings.py", "(at_last / late)", "(late / at_last)", f"{FASTER}/test_drawings.py"),
+    (f"{FAST}/drawings_1992.py", "    for t in range(now):\n", "    for t in range(steps):\n", f"{FASTER}/test_drawings.py"),
+    (f"{FAST}/feature_maps.py", "return grad * y.clamp(max=1)", "return grad * y", f"{FASTER}/test_feature_maps.py"),
+    (f"{FAST}/feature_maps.py", "    q = q * torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).unsqueeze(-2)\n", "", f"{FASTER}/test_feature_maps.py"),
+    (f"{FAST}/feature_maps.py", "r * r.roll(-j, dims=-1)", "r * r.roll(j, dims=-1)", f"{FASTER}/test_feature_maps.py"),
+    (f"{FAST}/performer.py", "(d + k) / (d + 2 * k)", "(d + k) / (d + 2 * k + 1)", f"{FASTER}/test_performer.py"),
+    (f"{FAST}/performer.py", "scale * d**-0.25 * rows", "scale * rows", f"{FASTER}/test_performer.py"),
+    (f"{FAST}/performer_drawings.py", "if error > 1]", "if error > 2]", f"{FASTER}/test_performer_drawings.py"),
+    (f"{FAST}/programmers.py", "slope * (state.influence + net.request_slope(x))", "slope * state.influence + net.request_slope(x)", f"{FASTER}/test_programmers.py"),
+    (f"{FAST}/programmers.py", 'before if order == "read-write" else fast', 'fast if order == "read-write" else before', f"{FASTER}/test_programmers.py"),
+    (f"{FAST}/programmers.py", "net.weight = net.weight - lr * gradient", "net.weight -= lr * gradient", f"{FASTER}/test_programmers.py"),
+    (f"{FAST}/tasks_1992.py", "set_ = (set_ & (symbol != B)) | (symbol == A)", "set_ = symbol == A", f"{FASTER}/test_tasks_1992.py"),
+    (f"{FAST}/tasks_1992.py", "(errors.abs() <= tolerance).all(-1)", "(errors.abs() <= tolerance).any(-1)", f"{FASTER}/test_tasks_1992.py"),
     ("code/papertrail/experiments.py", "torch.default_generator.manual_seed(seed)", "pass", "tests/test_experiments.py"),
     ("code/papertrail/experiments.py", "temporary.replace(path)", "path.write_text(temporary.read_text())", "tests/test_experiments.py"),
     ("tools/bubblewrap.py", "raise RuntimeError(", "return str(", "tests/project/test_tools.py"),

@@ -22,7 +22,7 @@ from papertrail.fast_weights.retrieval import (
     order_blind_loss,
     rank_bound,
 )
-from papertrail.fast_weights.tasks_1992 import FlipFlop, measure_flip_flop
+from papertrail.fast_weights.tasks_1992 import FlipFlop, about, measure_flip_flop
 
 REPORT, TRANSFORMER = date(1991, 3, 26), date(2017, 6, 12)  # FKI-147-91; arXiv 1706.03762, first version
 ROUND_OFF = 1e-11  # float64, relative to the largest entry
@@ -53,7 +53,7 @@ def replaces_recurrence() -> Evidence:
     found = flip_flop("units", 1.0)
     solved = found.solved_within(found.steps)
     return Evidence(
-        {"solved": solved, "seeds": found.seeds, "steps": found.steps},
+        {"solved": about(solved), "seeds": found.seeds, "steps": found.steps},
         "holds-at-small-scale" if solved > found.seeds / 2 else "wrong",
     )
 
@@ -64,8 +64,14 @@ def slow_net_programs_fast_net() -> Evidence:
     solved = [i for i, at in enumerate(found.solved_at) if at is not None]
     rows = found.weights[solved, 1]  # (seeds, 3): what A, B and C ask of B's line
     right = int(((rows[:, 0] > 0.5) & (rows[:, 1] < -0.5)).sum())
-    numbers = {"right": right, "solved": len(solved), "also": int((rows[:, 2] > rows[:, 0]).sum())}
-    return Evidence(numbers, "holds" if solved and right >= 0.95 * len(solved) else "wrong")
+    count = max(1, len(solved))
+    also = int((rows[:, 2] > rows[:, 0]).sum())
+    numbers = {
+        "right": f"{about(100 * right / count)}%",
+        "also": f"{about(100 * also / count)}%",
+        "seeds": found.seeds,
+    }
+    return Evidence(numbers, "holds" if solved and right >= 0.95 * count else "wrong")
 
 
 def from_and_to_are_key_and_value() -> Evidence:
@@ -142,8 +148,8 @@ def paper_numbers_of_1992() -> Evidence:
     """The flip-flop at the paper's settings: how many of 100 seeds are as quick as the one number that it gives."""
     units, from_to = flip_flop("units", 1.0), flip_flop("from-to", 0.5)
     numbers = {
-        "units": units.solved_within(300), "from_to": from_to.solved_within(800), "seeds": units.seeds,
-        "median": round(from_to.median() or 0),
+        "units": about(units.solved_within(300)), "from_to": about(from_to.solved_within(800)), "seeds": units.seeds,
+        "median": 10 * about((from_to.median() or 0) / 10),
     }  # fmt: skip
     both = units.solved_within(300) > 90 and from_to.solved_within(800) > 90
     some = units.solved_within(300) > 10 and from_to.solved_within(800) > 0

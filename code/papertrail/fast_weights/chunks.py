@@ -31,62 +31,84 @@ def copied(x: Tensor) -> Tensor:
 
 
 class _Chunked(torch.autograd.Function):
+    """Every product of a chunk lands in a buffer that is used again: fresh memory costs more than the additions."""
+
     @staticmethod
     def forward(ctx, q, k, v, S, z, eps, chunk_size):
+        N, T, _ = q.shape
         out = v.new_empty(v.shape)
-        total = None if z is None else q.new_empty(*q.shape[:2], 1)  # the normalizer, kept for the way back
+        total = None if z is None else q.new_empty(N, T, 1)  # the normalizer, kept for the way back
         ctx.save_for_backward(q, k, v, S, z, out, total)
         ctx.chunk_size = chunk_size
-        S, z = copied(S), None if z is None else copied(z)
-        for at in spans(q.shape[1], chunk_size):
-            q_c, k_c, v_c = q[:, at], k[:, at], v[:, at]
-            weights = torch.bmm(q_c, k_c.mT).tril_()  # (N, C, C), within the chunk
-            read = torch.bmm(weights, v_c).baddbmm_(q_c, S)  # (N, C, M), and from what came before it
+        S, z = copied(S), None if z is None else copied(z).unsqueeze(-1)  # (N, D, M), (N, D, 1)
+        weights = read = None
+        for q_c, k_c, v_c, out_c, total_c in _chunks(chunk_size, q, k, v, out, total):
+            weights, read = _buffers(weights, read, q_c, v_c)
+            torch.bmm(q_c, k_c.mT, out=weights).tril_()  # (N, C, C), within the chunk
+            torch.bmm(weights, v_c, out=read).baddbmm_(q_c, S)  # (N, C, M), and from what came before it
             if z is None:
-                out[:, at] = read
+                out_c.copy_(read)
             else:
-                total[:, at] = torch.bmm(q_c, z.unsqueeze(-1)).add_(weights.sum(-1, keepdim=True)).add_(eps)
-                torch.div(read, total[:, at], out=out[:, at])
-                z += k_c.sum(1)
+                torch.sum(weights, -1, keepdim=True, out=total_c).baddbmm_(q_c, z).add_(eps)
+                torch.div(read, total_c, out=out_c)
+                z += k_c.sum(1).unsqueeze(-1)
             S.baddbmm_(k_c.mT, v_c)
-        return out, S, z
+        return out, S, None if z is None else z.squeeze(-1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, d_out, dS, dz):
         q, k, v, S, z, out, total = ctx.saved_tensors
-        parts = spans(q.shape[1], ctx.chunk_size)
         dq, dk, dv = (x.new_empty(x.shape) for x in (q, k, v))
         dS, dz = copied(dS), None if z is None else copied(dz).unsqueeze(1)  # (N, D, M), (N, 1, D)
-        states = _states(k, v, S, z, parts)
-        for at in reversed(parts):
+        states = _states(k, v, S, z, ctx.chunk_size)
+        weights = d_read = d_weights = for_value = for_key = None
+        everything = _chunks(ctx.chunk_size, q, k, v, out, total, d_out, dq, dk, dv)
+        for q_c, k_c, v_c, out_c, total_c, d_out_c, dq_c, dk_c, dv_c in reversed(everything):
             S, z = states.pop()  # before the chunk
-            q_c, k_c, v_c, d_read = q[:, at], k[:, at], v[:, at], d_out[:, at]
-            if z is not None:
-                d_read = d_read / total[:, at]  # of the numerator
-                d_total = (d_read * out[:, at]).sum(-1, keepdim=True).neg_()  # (N, C, 1)
-            weights = torch.bmm(q_c, k_c.mT).tril_()
-            d_weights = torch.bmm(d_read, v_c.mT)
-            if z is not None:
-                d_weights += d_total
-            d_weights.tril_()
-            d_query = torch.bmm(d_weights, k_c).baddbmm_(d_read, S.mT)
-            d_key = torch.bmm(d_weights.mT, q_c).baddbmm_(v_c, dS.mT)
-            if z is not None:
-                d_query.addcmul_(d_total, z.unsqueeze(1))
-                d_key += dz
-                dz.baddbmm_(d_total.mT, q_c)
-            dq[:, at], dk[:, at] = d_query, d_key
-            dv[:, at] = torch.bmm(weights.mT, d_read).baddbmm_(k_c, dS)
+            weights, d_read = _buffers(weights, d_read, q_c, v_c)
+            d_weights, for_value = _buffers(d_weights, for_value, q_c, v_c)
+            _, for_key = _buffers(weights, for_key, q_c, k_c)
+            torch.bmm(q_c, k_c.mT, out=weights).tril_()
+            if z is None:
+                torch.bmm(d_read.copy_(d_out_c), v_c.mT, out=d_weights).tril_()
+            else:
+                torch.div(d_out_c, total_c, out=d_read)  # of the numerator
+                d_total = torch.mul(d_read, out_c, out=for_value).sum(-1, keepdim=True).neg_()  # (N, C, 1)
+                torch.baddbmm(d_total, d_read, v_c.mT, out=d_weights).tril_()
+            torch.bmm(d_weights, k_c, out=for_key).baddbmm_(d_read, S.mT)
+            dq_c.copy_(for_key if z is None else for_key.addcmul_(d_total, z.unsqueeze(1)))
+            torch.bmm(d_weights.mT, q_c, out=for_key).baddbmm_(v_c, dS.mT)
+            dk_c.copy_(for_key if z is None else for_key.add_(dz))
+            dv_c.copy_(torch.bmm(weights.mT, d_read, out=for_value).baddbmm_(k_c, dS))
             dS.baddbmm_(q_c.mT, d_read)
+            if z is not None:
+                dz.baddbmm_(d_total.mT, q_c)
         return dq, dk, dv, dS, None if dz is None else dz.squeeze(1), None, None
 
 
-def _states(k, v, S, z, parts):
+def _chunks(size: int, *tensors: Tensor | None) -> list[tuple[Tensor | None, ...]]:
+    """For each chunk a view into every tensor; None stays None. Made at once: slicing in the loop costs time."""
+    parts = [None if x is None else x.split(size, dim=1) for x in tensors]
+    count = len(parts[0]) if tensors[0].shape[1] else 0  # an empty tensor splits into one empty part
+    return [tuple(None if part is None else part[i] for part in parts) for i in range(count)]
+
+
+def _buffers(square: Tensor | None, rows: Tensor | None, q_c: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, C, C) and a tensor like `like`, uninitialized; those given, if they fit. Only the last chunk is shorter."""
+    N, C, _ = q_c.shape
+    if square is None or square.shape[1] != C:
+        square = q_c.new_empty(N, C, C)
+    if rows is None or rows.shape[1] != C:
+        rows = like.new_empty(like.shape)
+    return square, rows
+
+
+def _states(k, v, S, z, size):
     """S and z before each chunk, made again on the way back: one for a chunk is a 1/C of one for a position."""
     states = []
-    for at in parts:
+    for k_c, v_c in _chunks(size, k, v):
         states.append((S, z))
-        S = torch.baddbmm(S, k[:, at].mT, v[:, at])
-        z = None if z is None else z + k[:, at].sum(1)
+        S = torch.baddbmm(S, k_c.mT, v_c)
+        z = None if z is None else z + k_c.sum(1)
     return states

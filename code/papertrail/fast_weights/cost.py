@@ -76,6 +76,15 @@ def make_inputs(length: int, heads: int, dim: int, seed: int = 0) -> list[Tensor
     return [x.requires_grad_() for x in (q.abs() + 0.1, k.abs() + 0.1, v.clone())]
 
 
+def own_layout(attention: Attention, x: Tensor) -> Tensor:
+    """A tensor (B, H, T, D) as this function wants it: some libraries put the sequence first, (B, T, H, D).
+
+    Such a function has an attribute `sequence_first` that is true.
+    """
+    x = x.detach()
+    return x.transpose(1, 2).contiguous() if getattr(attention, "sequence_first", False) else x
+
+
 def measure_time(
     ways: Mapping[str, Attention],
     length: int,
@@ -100,11 +109,12 @@ def measure_time(
     for turn in range(rounds + 1):
         between()
         for way, attention in ways.items():
-            fresh = [x.detach().requires_grad_() for x in inputs]
+            fresh = [own_layout(attention, x).requires_grad_() for x in inputs]
+            weights = own_layout(attention, d_out)
             start = time.process_time()
             out = attention(*fresh)
             middle = time.process_time()
-            torch.autograd.grad(out, fresh, d_out)
+            torch.autograd.grad(out, fresh, weights)
             end = time.process_time()
             if turn:
                 times[way].append((middle - start, end - start))
@@ -128,7 +138,7 @@ def measure_memory(attention: Attention, length: int, *, heads: int = 8, dim: in
         OSError: the system does not keep such a mark.
     """
     for size in (64, length):
-        inputs = make_inputs(size, heads, dim)
+        inputs = [own_layout(attention, x).requires_grad_() for x in make_inputs(size, heads, dim)]
         d_out = torch.ones_like(inputs[2])
         Path("/proc/self/clear_refs").write_text("5")
         before = _status("VmRSS")

@@ -6,7 +6,7 @@ from statistics import median
 from matplotlib.axes import Axes
 
 from papertrail import figures as look
-from papertrail.fast_weights.cost import CostRecord, crossover, linear_flops
+from papertrail.fast_weights.cost import CostRecord, cache_bytes, crossover, linear_flops, state_bytes
 from papertrail.figures import Drawing
 
 LOOKS = {
@@ -18,12 +18,14 @@ LOOKS = {
 SOFTMAX, OURS = "fused softmax", "linear, map excluded"
 AGAINST = (
     OURS, "linear", "delta", "fast-transformers, native", "fast-transformers, as shipped", "fla naive chunk",
-    "fla naive chunk, delta", "performer-pytorch", "delta, step by step", "cumulative sum",
+    "fla naive chunk, our layout", "fla naive chunk, delta", "performer-pytorch", "delta, step by step",
+    "cumulative sum",
 )  # fmt: skip
 NAMES = {
     OURS: "ours, no map", "linear": "ours, elu+1", "delta": "ours, delta rule",
     "fast-transformers, native": "fast-transf., tuned", "fast-transformers, as shipped": "fast-transf., shipped",
-    "fla naive chunk": "fla naive", "fla naive chunk, delta": "fla naive, delta",
+    "fla naive chunk": "fla naive", "fla naive chunk, our layout": "fla naive, as views",
+    "fla naive chunk, delta": "fla naive, delta",
     "performer-pytorch": "performer-pytorch",
     "delta, step by step": "delta, step by step", "cumulative sum": "cumulative sum",
 }  # fmt: skip
@@ -132,7 +134,7 @@ def draw_memory(record: CostRecord) -> Drawing:
     ax.set_yscale("log")
     ax.set_yticks([1, 10, 100, 1000], ["1 MiB", "10 MiB", "100 MiB", "1,000 MiB"])
     ax.minorticks_off()
-    look.headline(fig, "Only the softmax with its matrix is quadratic in memory")
+    look.headline(fig, "Only softmax with its matrix is quadratic in memory")
     ax.set_xlabel(f"positions T ({record.heads} heads of {record.dim})")
     ax.set_ylabel("extra memory at the peak")
     return fig, f"Peak memory beyond the inputs, forward and backward, against length: {'; '.join(words)}."
@@ -295,3 +297,12 @@ def peak_share(record: CostRecord, length: int = 4096) -> float:
     """The useful operations a second of ours without a map, over those of the machine's matrix product."""
     flops = linear_flops(length, record.heads, record.dim, backward=True)
     return flops / record.row(OURS, length).both[1] / 1e9 / median(record.gemm)
+
+
+def table_of_kept(
+    lengths: tuple[int, ...], heads: int = 32, dim: int = 128
+) -> tuple[list[str], list[list[str]]]:
+    """What one layer keeps while decoding, in 16-bit numbers: keys and values so far, or a fixed state."""
+    state = say_bytes(state_bytes(heads=heads, features=dim, value_dim=dim, size=2))
+    rows = [[f"{n:,}", say_bytes(cache_bytes(n, heads=heads, dim=dim, size=2)), state] for n in lengths]
+    return ["positions", f"keys and values, {heads} heads of {dim}", "state"], rows

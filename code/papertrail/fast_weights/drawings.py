@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from papertrail import figures as look
-from papertrail.fast_weights.by_hand import Moment
+from papertrail.fast_weights.by_hand import WRITES, Moment, measure_writes
+from papertrail.fast_weights.measurements import Equivalence, FormDifferences, Stability
 from papertrail.fast_weights.performer import KernelError
 from papertrail.fast_weights.retrieval import LOGGED, LOGGED_SYMBOLS, Recall, TrainedRecall, rank_bound
 from papertrail.figures import Drawing
@@ -211,3 +212,73 @@ def table_of_kernel_errors(result: KernelError) -> tuple[list[str], list[list[st
             measured, error = result.measured[arm][i], result.standard_error[arm][i]
             rows.append([f"{length:g} √d", arm, f"{measured:.3f} ± {error:.3f}", theory.replace("-", "−")])
     return ["length of x and y", "features", f"measured, {result.draws:,} draws", "theory"], rows
+
+
+def say_difference(value: float, round_off: float = 1e-10) -> str:
+    """A relative difference in words: equal to round-off, or how many percent apart."""
+    return "equal to round-off" if value < round_off else f"{value:.0%} apart"
+
+
+def table_of_writes() -> tuple[list[str], list[list[str]]]:
+    """The pencil case: after each write, what both rules read for every key so far."""
+    moments = {rule: measure_writes(rule) for rule in ("sum", "delta")}
+    rows = []
+    for i, (key, value) in enumerate(WRITES):
+        reads = [
+            "; ".join(f"{name}: {pair(read)}" for name, read in moments[rule][i].reads.items())
+            for rule in moments
+        ]
+        rows.append([f"{key} → {pair(value)}", *reads])
+    return ["write", "sum rule reads", "delta rule reads"], rows
+
+
+def table_of_equivalence(result: Equivalence) -> tuple[list[str], list[list[str]]]:
+    """A FROM/TO programmer against linear attention of the same keys, values and queries, under each condition."""
+    least = " or more"
+    rows = [
+        ["no squashing, write, then read", "linear attention", say_difference(result.same)],
+        [
+            "no squashing, read, then write (the paper's order)",
+            "linear attention",
+            say_difference(result.order) + least,
+        ],
+        ["the same", "attention that masks the diagonal, too", say_difference(result.shifted)],
+        [
+            "squashed, as in the paper's experiments",
+            "linear attention",
+            say_difference(result.squashed) + least,
+        ],
+    ]
+    return ["programmer", "against", f"outputs, {result.seeds} seeds"], rows
+
+
+def table_of_forms(result: FormDifferences) -> tuple[list[str], list[list[str]]]:
+    """Recurrence, T x T matrix and chunks of each function: worst difference in values and in gradients."""
+    rows = [
+        [name, say_difference(result.values[name]), say_difference(result.gradients[name])]
+        for name in result.values
+    ]
+    return [f"three forms, {result.length} positions, {result.seeds} seeds", "values", "gradients"], rows
+
+
+def table_of_stability(result: Stability, limit: float = 1000) -> tuple[list[str], list[list[str]]]:
+    """By the length of keys: beta |k|^2, and whether outputs stay below a limit."""
+    rows = [
+        [
+            f"{size:g}",
+            f"{size * size:.2f}",
+            f"below {limit:,.0f}" if largest < limit else f"beyond {limit:,.0f}",
+        ]
+        for size, largest in result.outputs.items()
+    ]
+    return ["|k|", "β |k|², β = 1", f"outputs over {result.length} writes"], rows
+
+
+def table_of_answers(runs: Sequence[TrainedRecall]) -> tuple[list[str], list[list[str]]]:
+    """Whether trained memories answer everything right; shares are cut to quarters, which no processor changes."""
+    rows = []
+    for run in runs:
+        worst, best = min(run.accuracy), max(run.accuracy)
+        says = "all" if worst > 0.99 else "fewer than three quarters" if best < 0.75 else "most"
+        rows.append([RULES[run.rule], f"{run.steps}", says])
+    return ["memory", "steps", f"answers right, {runs[0].seeds} seeds"], rows

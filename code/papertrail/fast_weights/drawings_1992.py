@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.patches import Rectangle
 
 from papertrail import figures as look
-from papertrail.fast_weights.tasks_1992 import FlipFlop, Parking, Trace
+from papertrail.fast_weights.tasks_1992 import FlipFlop, Parking, Trace, about
 from papertrail.figures import Drawing
 
 NAMES = {"units": "a unit per fast weight", "from-to": "FROM/TO"}
@@ -28,8 +28,8 @@ def draw_flip_flop(runs: Sequence[FlipFlop], papers: Sequence[int]) -> Drawing:
         within = run.solved_within(paper)
         ax.plot([paper], [within], marker="o", color=LOOKS[run.interface]["color"])
         words.append(
-            f"{NAMES[run.interface]} (rate {run.lr:g}): {within} within the paper's {paper} steps, "
-            f"{len(solved)} within {run.steps}"
+            f"{NAMES[run.interface]} (rate {run.lr:g}): about {about(within)} within the paper's {paper} steps, "
+            f"{about(len(solved))} within {run.steps}"
         )
     top, low = (run.solved_within(run.steps) for run in runs)
     ax.text(runs[0].steps, top + (4 if top >= low else -4), NAMES["units"], color=look.BLUE, ha="right",
@@ -38,8 +38,8 @@ def draw_flip_flop(runs: Sequence[FlipFlop], papers: Sequence[int]) -> Drawing:
             va="bottom" if low > top else "top")  # fmt: skip
     ax.set_ylim(0, 112)
     ax.set_xlim(0, runs[0].steps)
-    counts = [run.solved_within(paper) for run, paper in zip(runs, papers, strict=True)]
-    ax.set_title(f"As quick as the paper: {counts[0]} and {counts[1]} of {runs[0].seeds} seeds")
+    counts = [about(run.solved_within(paper)) for run, paper in zip(runs, papers, strict=True)]
+    look.headline(fig, f"As quick as the paper: about {counts[0]} and {counts[1]} of {runs[0].seeds} seeds")
     ax.set_xlabel("first step of 100 right answers in a row")
     ax.set_ylabel(f"seeds of {runs[0].seeds}")
     return fig, f"Flip-flop task, seeds solved by step, {runs[0].seeds} seeds. {'; '.join(words)}."
@@ -110,10 +110,27 @@ def table_of_parking(runs: Sequence[Parking], within: int) -> tuple[list[str], l
 
     rows = []
     for run in runs:
-        shares = [f"{median(found):.0%}" for found in run.answered.values()]
-        rows.append([f"{run.ask_probability:g}", f"{run.solved_within(within)} of {run.seeds}", *shares])
+        shares = [f"{about(100 * median(found))}%" for found in run.answered.values()]
+        solved = about(100 * run.solved_within(within) / run.seeds)
+        rows.append([f"{run.ask_probability:g}", f"{solved}% of {run.seeds} seeds", *shares])
     return [
         "asked, per step",
         f"solved within {within:,} steps",
         *(f"right after {n:,}" for n in runs[0].answered),
+    ], rows
+
+
+def table_of_afterwards(runs: Sequence[FlipFlop]) -> tuple[list[str], list[list[str]]]:
+    """Of the seeds that met the criterion: how many get the symbols after their training right."""
+    rows = []
+    for run in runs:
+        solved = [
+            right for right, at in zip(run.right_afterwards(), run.solved_at, strict=True) if at is not None
+        ]
+        share = about(100 * sum(solved) / max(1, len(solved)))
+        rows.append([NAMES[run.interface], f"{about(len(solved))} of {run.seeds}", f"{share}%"])
+    return [
+        "interface",
+        f"met the criterion within {runs[0].steps:,} steps",
+        "of those, right afterward",
     ], rows

@@ -36,6 +36,11 @@ STOPS = LEAVES = 0.25  # probability per step that a driving car parks, and that
 STARTS = ("request", "zero")
 
 
+def about(count: float) -> int:
+    """To the nearest ten: learning at these rates is chaotic, so another processor may solve a seed more or less."""
+    return 10 * round(count / 10)
+
+
 @dataclass(frozen=True)
 class Solving:
     """For each seed the step, counted from 1, that begins its first solving streak; None where none began in time."""
