@@ -1,6 +1,7 @@
 """The recorded runs of chapter 3: as fixed, as the chapter tells them, and what a fresh run gives."""
 
 import json
+from statistics import median
 
 import pytest
 
@@ -40,7 +41,9 @@ def test_no_trained_sum_undercuts_the_bound_and_elu_lies_on_it():
         if run.rule == "sum":
             assert min(run.loss) > rank_bound(run.symbols, run.features) - 1e-4
             if run.feature_map == "elu+1" and run.symbols > run.features:
-                assert max(run.loss) < rank_bound(run.symbols, run.features) + 1e-3
+                bound = rank_bound(run.symbols, run.features)
+                assert median(run.loss) < bound + 1e-3
+                assert max(run.loss) < bound + 0.5 / run.symbols + 1e-3, "one key more is missed"
         else:
             assert max(run.loss) < 1e-3
 
@@ -53,7 +56,7 @@ def test_dpfp_1_fails_in_some_seeds_although_there_is_space():
 def test_only_the_delta_rule_edits_and_with_elu_in_every_seed():
     runs, blind = load_editing(), order_blind_loss(8, 16)
     assert max(find(runs, "delta", "elu+1").loss) < 1e-3
-    assert min(find(runs, "delta", "dpfp-1").loss) > 0.01, "one value in sixteen"
+    assert max(find(runs, "delta", "dpfp-1").loss) > 0.05 and min(find(runs, "delta", "dpfp-1").loss) < 1e-3
     for run in runs:
         if run.rule != "delta":
             assert min(run.loss) > blind - 0.01
@@ -73,7 +76,7 @@ def test_the_costs_bear_out_what_the_chapter_says():
     ours = record.row("linear, map excluded", 4096)
     for peer, times in (
         ("fast-transformers, as shipped", 2.0),
-        ("fla naive chunk", 1.5),
+        ("fla naive chunk", 2.0),
         ("fused softmax", 8.0),
     ):
         assert record.row(peer, 4096).both[1] > times * ours.both[1], peer

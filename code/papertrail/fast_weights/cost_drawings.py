@@ -123,7 +123,7 @@ def draw_memory(record: CostRecord) -> Drawing:
         rows = sorted((c for c in record.costs if c.way == way and c.extra_mib), key=lambda c: c.length)
         lengths, extra = [c.length for c in rows], [c.extra_mib for c in rows]
         ax.plot(lengths, extra, **style)
-        words.append(f"{way} {extra[0]:.3g} MiB at {lengths[0]} and {extra[-1]:.3g} MiB at {lengths[-1]}")
+        words.append(f"{way} {extra[0]:.1f} MiB at {lengths[0]} and {extra[-1]:,.0f} MiB at {lengths[-1]}")
         lift = {"linear": 0.8, "delta": 1.55, "fused softmax": 0.62}.get(way, 1.0)
         ax.text(
             lengths[-1] * 1.12, extra[-1] * lift, way.replace(" ", "\n"), color=style["color"], va="center"
