@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from papertrail import figures as look
-from papertrail.fast_weights.by_hand import WRITES, Moment, measure_writes
+from papertrail.fast_weights.by_hand import WRITES, measure_writes
 from papertrail.fast_weights.measurements import Equivalence, FormDifferences, Stability
 from papertrail.fast_weights.performer import KernelError
 from papertrail.fast_weights.retrieval import LOGGED, LOGGED_SYMBOLS, Recall, TrainedRecall, rank_bound
@@ -59,8 +59,11 @@ def _matrix(ax: Axes, memory: Sequence[Sequence[float]], largest: float) -> None
 
 
 @look.styled
-def draw_writes(moments: dict[str, Moment], what: str) -> Drawing:
-    """One moment of both memories: the matrix, and how far each key's answer is from what was written last."""
+def draw_writes(count: int) -> Drawing:
+    """Both memories after so many writes: the matrix, and how far each key's answer is from what was written last."""
+    moments = {rule: measure_writes(rule)[count - 1] for rule in ("sum", "delta")}
+    key, value = WRITES[count - 1]
+    what = f"write {count}: {key} → {pair(value)}"
     fig, _ = look.new_figure(4.0)
     fig.clear()
     grid = fig.subplots(2, 2, height_ratios=(1.15, 1.0))
@@ -83,7 +86,7 @@ def draw_writes(moments: dict[str, Moment], what: str) -> Drawing:
         said = ", ".join(f"{key} {_number(round(errors[key], 2))}" for key in keys)
         words.append(f"{RULES[rule]}: matrix {rows}, errors by key {said}")
     look.headline(fig, what)
-    return fig, f"After: {what}. {'. '.join(words)}."
+    return fig, f"After {what}. {'. '.join(words)}."
 
 
 @look.styled
@@ -100,7 +103,7 @@ def draw_recall(once: Sequence[Recall], overwritten: Sequence[Recall]) -> Drawin
     left.set_xlabel(f"keys ({dim} rows)")
     left.set_ylabel(f"relative error ({once[0].draws} draws)")
     left.set_xticks([r.symbols for r in once if r.symbols % 8 == 0])
-    left.set_ylim(-0.1, 2.0)
+    left.set_ylim(-0.1, 1.1 * max(max(r.errors.values()) for r in (*once, *overwritten)))
     left.legend(frameon=False, loc="upper left")
     right.set_title(f"{overwritten[0].symbols} keys, overwritten")
     right.set_xlabel("writes")

@@ -46,15 +46,14 @@ def draw_flip_flop(runs: Sequence[FlipFlop], papers: Sequence[int]) -> Drawing:
 
 
 @look.styled
-def draw_passing(trace: Trace, now: int) -> Drawing:
-    """The three fast weights of a trained programmer while a sequence passes; steps after `now` are still empty.
+def draw_passing(trace: Trace, now: int, steps: int = 12) -> Drawing:
+    """The three fast weights of a trained programmer over its first steps; those after `now` are still empty.
 
     A column is a step: what F reads there is the matrix before the step's write.
     """
     fig, _ = look.new_figure(3.6)
     fig.clear()
     top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=(1.25, 1.0))
-    steps = len(trace.symbols)
     for t in range(now):
         for line in range(3):
             value = trace.fast[t, line].item()
@@ -88,7 +87,7 @@ def draw_passing(trace: Trace, now: int) -> Drawing:
     bottom.set_yticks([0, 1])
     bottom.set_ylabel("answer")
     bottom.set_xlim(0, steps)
-    bottom.set_xticks([t + 0.5 for t in range(steps)], list(trace.symbols))
+    bottom.set_xticks([t + 0.5 for t in range(steps)], list(trace.symbols[:steps]))
     symbol, weight = trace.symbols[now - 1], trace.fast[now - 1, 1].item()
     said = trace.outputs[now - 1].item()
     look.headline(
