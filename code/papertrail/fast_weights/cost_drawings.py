@@ -179,6 +179,7 @@ def draw_length(record: CostRecord, length: int) -> Drawing:
     bars.set_yticks(range(len(rows)), rows)
     bars.set_ylim(len(rows) - 0.4, -0.6)
     bars.set_xlim(0, 6)
+    bars.grid(axis="y", visible=False)
     bars.set_xticks([0, 1, 2, 3, 4, 5])
     bars.set_xlabel("time, fused softmax = 1")
     ratio = here / record.row("linear", length).both[1]

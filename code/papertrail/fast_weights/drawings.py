@@ -77,6 +77,7 @@ def draw_writes(count: int) -> Drawing:
         bottom.barh(range(len(keys)), [errors[key] for key in keys], color=LOOKS[rule]["color"], height=0.55)
         bottom.set_yticks(range(len(keys)), [f"key {key}" for key in keys])
         bottom.set_ylim(2.6, -0.6)
+        bottom.grid(axis="y", visible=False)
         bottom.set_xlim(0, 8.4)
         bottom.set_xticks([0, 2, 4, 6])
         bottom.set_xlabel("error of the answer")
@@ -134,7 +135,7 @@ def draw_capacity(runs: Sequence[TrainedRecall]) -> Drawing:
         for run in chosen:
             left.plot([run.symbols] * run.seeds, run.loss, color=style["color"], marker=style["marker"],
                       linestyle="", markersize=4.5, alpha=0.75)  # fmt: skip
-        grid = [x / 4 for x in range(4 * chosen[0].symbols, 4 * chosen[-1].symbols + 1)]
+        grid = list(range(chosen[0].symbols, chosen[-1].symbols + 1))
         left.plot(
             grid, [max(0.0, 0.5 * (1 - features / s)) for s in grid], color=style["color"], linewidth=1.4
         )
@@ -145,7 +146,7 @@ def draw_capacity(runs: Sequence[TrainedRecall]) -> Drawing:
         right.plot(
             LOGGED_SYMBOLS, losses, color=style["color"], marker=style["marker"], linestyle="", markersize=6
         )
-        grid = list(range(50, 601, 10))
+        grid = list(range(50, features, 50)) + list(range(features, 601, 20))
         right.plot(grid, [rank_bound(s, features) for s in grid], color=style["color"], linewidth=1.4)
         right.plot([], [], color=style["color"], marker=style["marker"], label=map_name(feature_map))
     left.set_title(f"ours, {runs[0].seeds} seeds")
