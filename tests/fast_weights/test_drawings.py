@@ -240,7 +240,7 @@ def test_differences_are_said_in_words():
 def test_tables_of_the_chapter_follow_their_data():
     header, rows = drawings.table_of_writes()
     assert rows[2] == ["a → 0, 1", "a: 1, 3; b: 3, 0", "a: 0, 1; b: 3, 0"] and len(rows) == 5
-    sound = Equivalence(1e-15, 1e-6, 1e-15, order=0.07, squashed=0.97, whole_request_rank=6, seeds=5)
+    sound = Equivalence(1e-15, 1e-6, 0.5, 1e-15, order=0.07, squashed=0.97, whole_request_rank=6, seeds=5)
     _, rows = drawings.table_of_equivalence(sound)
     assert [row[2] for row in rows] == [
         "equal to round-off",

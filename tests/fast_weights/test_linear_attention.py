@@ -270,6 +270,18 @@ def test_bad_input_is_named_with_what_is_allowed(message):
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize("form", ["recurrent", "parallel", "chunk"])
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_normalizer_of_zero_is_found_wherever_it_is(form, causal):
+    q, k, v = inputs(T=100, dtype=torch.float32, positive=True)
+    k[:, :, : 3 if causal else 100] = 0
+    options = {"feature_map": None, "form": form, "causal": causal, "check": True}
+    with pytest.raises(ValueError, match=f"is 0 at {4 * (3 if causal else 100)} positions"):
+        linear_attention(q, k, v, **options)
+    start = LinearState(torch.zeros(2, 2, 5, 3), torch.ones(2, 2, 5))
+    assert linear_attention(q, k, v, state=start, **options).isfinite().all()
+
+
 def test_without_check_nan_spreads_and_with_it_good_input_passes():
     q, k, v = inputs()
     assert torch.equal(linear_attention(q, k, v, check=True), linear_attention(q, k, v))

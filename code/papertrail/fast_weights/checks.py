@@ -2,6 +2,7 @@
 
 from datetime import date
 from functools import cache
+from statistics import median
 
 import torch
 
@@ -65,7 +66,7 @@ def slow_net_programs_fast_net() -> Evidence:
     rows = found.weights[solved, 1]  # (seeds, 3): what A, B and C ask of B's line
     right = int(((rows[:, 0] > 0.5) & (rows[:, 1] < -0.5)).sum())
     count = max(1, len(solved))
-    also = int((rows[:, 2] > rows[:, 0]).sum())
+    also = int((rows[:, 2] > 0.5).sum())
     numbers = {
         "right": f"{about(100 * right / count)}%",
         "also": f"{about(100 * also / count)}%",
@@ -81,9 +82,10 @@ def from_and_to_are_key_and_value() -> Evidence:
 
 
 def fast_input_is_the_query() -> Evidence:
-    """The same equality, with F's raw input as query: it holds, and no projection is anywhere in it."""
+    """The same equality with F's raw input as query; with a projection of it as query it must fail."""
     found = equivalence()
-    return Evidence({"seeds": found.seeds}, "holds" if found.same < ROUND_OFF else "wrong")
+    numbers = {"seeds": found.seeds, "projected": f"{found.projected:.0%}"}
+    return Evidence(numbers, "holds" if found.same < ROUND_OFF and found.projected > 0.01 else "wrong")
 
 
 def matrix_is_a_sum() -> Evidence:
@@ -149,7 +151,7 @@ def paper_numbers_of_1992() -> Evidence:
     units, from_to = flip_flop("units", 1.0), flip_flop("from-to", 0.5)
     numbers = {
         "units": about(units.solved_within(300)), "from_to": about(from_to.solved_within(800)), "seeds": units.seeds,
-        "median": 10 * about((from_to.median() or 0) / 10),
+        "median": 10 * about((from_to.median() or 0) / 10), "steps": from_to.steps,
     }  # fmt: skip
     both = units.solved_within(300) > 90 and from_to.solved_within(800) > 90
     some = units.solved_within(300) > 10 and from_to.solved_within(800) > 0
@@ -164,8 +166,8 @@ def delta_stores_more() -> Evidence:
         "sum": f"{over.errors['sum']:.0%}", "delta": f"{over.errors['delta']:.0%}",
     }  # fmt: skip
     exact = max(fits.errors.values()) < ROUND_OFF
-    both_fail = min(over.errors.values()) > 0.3
-    return Evidence(numbers, "wrong" if exact and both_fail else "holds")
+    more = over.errors["delta"] < ROUND_OFF < over.errors["sum"]
+    return Evidence(numbers, "holds" if exact and more else "wrong")
 
 
 @cache
@@ -182,7 +184,10 @@ def delta_edits() -> Evidence:
         "delta": below, "sum": f"{min(summed.loss):.2f}", "blind": f"{blind:.2f}", "keys": SYMBOLS,
         "writes": WRITES, "seeds": delta.seeds,
     }  # fmt: skip
-    apart = max(delta.loss) < 0.02 and min(summed.loss) > 0.9 * blind
+    learned = (
+        max(summed.loss) < 1.5 * blind
+    )  # half of what knows nothing has: the sum rule did learn something
+    apart = max(delta.loss) < 0.02 and min(summed.loss) > 0.9 * blind and learned
     return Evidence(numbers, "holds-at-small-scale" if apart else "wrong")
 
 
@@ -190,7 +195,8 @@ def softmax_forgets_order() -> Evidence:
     """Softmax attention without positions on the same task: exact matching does not tell which value came last."""
     found, blind = edited("softmax"), order_blind_loss(SYMBOLS, WRITES)
     numbers = {"softmax": f"{min(found.loss):.2f}", "blind": f"{blind:.2f}", "seeds": found.seeds}
-    return Evidence(numbers, "wrong" if min(found.loss) > 0.9 * blind else "holds-at-small-scale")
+    as_blind = min(found.loss) > 0.9 * blind and max(found.loss) < 1.2 * blind  # it learned all that it could
+    return Evidence(numbers, "wrong" if as_blind else "holds-at-small-scale")
 
 
 def capacity_is_rank() -> Evidence:
@@ -198,10 +204,10 @@ def capacity_is_rank() -> Evidence:
     found = measure_trained_recall("sum", symbols=16, steps=400, seeds=3)
     bound = rank_bound(16, found.features)
     numbers = {
-        "loss": f"{max(found.loss):.3f}", "bound": f"{bound:.3f}", "features": found.features, "keys": 16,
+        "loss": f"{median(found.loss):.3f}", "bound": f"{bound:.3f}", "features": found.features, "keys": 16,
         "seeds": found.seeds,
     }  # fmt: skip
-    fits = all(bound - 1e-4 < loss < bound + 0.02 for loss in found.loss)
+    fits = min(found.loss) > bound - 1e-4 and median(found.loss) < bound + 0.02
     return Evidence(numbers, "holds-at-small-scale" if fits else "wrong")
 
 
@@ -231,13 +237,16 @@ def linear_attention_saves_memory() -> Evidence:
         "linear": f"{record.row('linear', last).extra_mib:.0f}",
         "length": last,
     }
-    fused_is_linear = grew("fused softmax") < 6 < 12 < grew("naive softmax")
+    fused_is_linear = grew("fused softmax") < 6 < 12 < grew("naive softmax") and grew("linear") < 6
     return Evidence(numbers, "imprecise" if fused_is_linear else "holds")
 
 
 def stable_up_to_two() -> Evidence:
-    """beta = 1: bounded with |k|^2 = 1.96, and not with 2.25."""
-    found = measure_stability((1.4, 1.5))
-    below, above = found.outputs[1.4], found.outputs[1.5]
-    numbers = {"length": found.length, "seeds": found.seeds, "times": f"{above / below:.0f}"}
-    return Evidence(numbers, "holds" if below < 1e3 and above > 2 * below else "wrong")
+    """beta = 1, |k|^2 = 1.96 and 2.25: how much the largest output grows as the number of writes doubles."""
+    short, long = (measure_stability((1.4, 1.5), length=length) for length in (128, 256))
+    below, above = (long.outputs[size] / short.outputs[size] for size in (1.4, 1.5))
+    numbers = {
+        "first": short.length, "length": long.length, "seeds": long.seeds, "below": f"{below:.1f}",
+        "above": f"{above:.0f}",
+    }  # fmt: skip
+    return Evidence(numbers, "holds" if below < 2 and above > 5 else "wrong")

@@ -306,4 +306,8 @@ def table_of_kept(
     """What one layer keeps while decoding, in 16-bit numbers: keys and values so far, or a fixed state."""
     state = say_bytes(state_bytes(heads=heads, features=dim, value_dim=dim, size=2))
     rows = [[f"{n:,}", say_bytes(cache_bytes(n, heads=heads, dim=dim, size=2)), state] for n in lengths]
-    return ["positions", f"keys and values, {heads} heads of {dim}", "state"], rows
+    return [
+        "positions",
+        f"keys and values ({heads} heads of {dim}, one layer, 2 bytes a number)",
+        "state, likewise",
+    ], rows

@@ -36,8 +36,8 @@ def delta_rule(
     """A memory that corrects what it says about a key (Schlag et al. 2021, eqs. 23 to 25).
 
     S_t = S_(t-1) + beta_t k_t (v_t - S_(t-1)^T k_t)^T, and position t reads S_t^T q_t: it writes, then reads.
-    Nothing is normalized or scaled here. Keys decide whether S stays bounded: a write changes the memory along k_t by
-    the factor 1 - beta |k|^2, so that it is stable for 0 <= beta |k|^2 <= 2.
+    Nothing is normalized or scaled here. A write scales what the memory holds along k_t by 1 - beta |k|^2: for
+    0 <= beta |k|^2 <= 2 it amplifies nothing, beyond that errors can grow exponentially.
 
     Args:
         beta: how much of the correction is written; 0 leaves the memory alone, 1 with |k| = 1 replaces.

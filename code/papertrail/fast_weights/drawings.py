@@ -197,7 +197,7 @@ def draw_editing(runs: Sequence[TrainedRecall], blind: float) -> Drawing:
     ax.set_xlabel(f"loss ({runs[0].symbols} keys, {runs[0].length} writes, {runs[0].seeds} seeds)")
     alt = (
         f"Loss on overwritten values, {runs[0].symbols} keys, {runs[0].length} writes, {runs[0].seeds} seeds, lowest "
-        f"to highest: {'; '.join(words)}. The lowest that a memory without order can reach is {blind:.3f}."
+        f"to highest: {'; '.join(words)}. The best expected loss of a memory without order is {blind:.3f}."
     )
     return fig, alt
 

@@ -82,7 +82,7 @@ def linear_attention(
         check_finite(q=q, k=k, v=v)
     dtype, v = q.dtype, v.to(working_dtype(q.dtype))
     q, k = (_mapped(phi, x.to(v.dtype)) for x in (q, k))
-    S, z = _start(state, k, v, normalize)
+    S, z = start = _start(state, k, v, normalize)
     if check:
         check_finite(**{"state.S" if normalize else "state": S, "state.z": z})
     if not causal:
@@ -92,7 +92,7 @@ def linear_attention(
     else:
         out, S, z = (_recurrent if form == "recurrent" else _parallel)(q, k, v, S, z, eps)
     if check and normalize:
-        _check_normalizer(q, k, z, eps, causal)
+        _check_normalizer(q, k, start[1], eps, causal)
     out = out.to(dtype)
     if not return_state:
         return out
@@ -168,7 +168,7 @@ def _all_positions(q, k, v, S, z, eps, form):
 
 def _check_normalizer(q: Tensor, k: Tensor, z: Tensor, eps: float, causal: bool) -> None:
     with torch.no_grad():
-        sums = (z - k.sum(2)).unsqueeze(2) + k.cumsum(2) if causal else z.unsqueeze(2)
+        sums = z.unsqueeze(2) + (k.cumsum(2) if causal else k.sum(2, keepdim=True))
         zeros = int(((q * sums).sum(-1) + eps == 0).sum())
     if zeros:
         raise ValueError(

@@ -28,6 +28,7 @@ class Equivalence:
     Attributes:
         same: sigma the identity, write before read: the differences must be round-off.
         same_float32: the same in float32.
+        projected: the same with a query that is a random projection of F's input: a control that must differ.
         shifted: read before write, against attention whose mask leaves out the diagonal.
         order: read before write, against linear attention as it is.
         squashed: with the paper's squashing (eq. 7), against linear attention.
@@ -36,6 +37,7 @@ class Equivalence:
 
     same: float
     same_float32: float
+    projected: float
     shifted: float
     order: float
     squashed: float
@@ -55,7 +57,7 @@ def measure_equivalence(
     """
     at_least_one(length=length, d=d, m=m, inputs=inputs, seeds=seeds)
     worst = dict.fromkeys(("same", "same_float32", "shifted"), 0.0)
-    least = dict.fromkeys(("order", "squashed"), float("inf"))
+    least = dict.fromkeys(("order", "squashed", "projected"), float("inf"))
     rank = d * m
     for seed in range(seeds):
         generator = torch.Generator().manual_seed(seed)
@@ -78,7 +80,11 @@ def measure_equivalence(
             "shifted": relative(read_first, strict),
         }
         worst = {name: max(worst[name], value) for name, value in found.items()}
+        turned = q @ draw(d, d) / d**0.5
         found = {
+            "projected": relative(
+                linear_attention(turned, k, v, feature_map=None, normalize=False)[0], written
+            ),
             "order": relative(read_first, linear),
             "squashed": relative(run(squashed, x, z, order="write-read").outputs, linear),
         }
@@ -178,7 +184,7 @@ def measure_stability(
     dim: int = 16,
     seeds: int = 3,
 ) -> Stability:
-    """A write multiplies what the memory holds along k by 1 - beta |k|^2: bounded while that is within -1 and 1.
+    """A write multiplies what the memory holds along k by 1 - beta |k|^2: it amplifies beyond -1 only.
 
     Raises:
         ValueError: a number is below 1; a key length is not positive.
