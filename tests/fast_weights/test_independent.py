@@ -12,6 +12,7 @@ import torch
 from torch.nn.functional import normalize
 
 from papertrail.fast_weights.delta_rule import delta_rule
+from papertrail.fast_weights.feature_maps import FavorMap
 from papertrail.fast_weights.linear_attention import linear_attention
 
 STORED = json.loads((Path(__file__).parent / "fixtures" / "flash_linear_attention.json").read_text())
@@ -73,6 +74,38 @@ def test_fast_transformers_causal_product(E, V):
     assert ((out - reference) / reference).abs().max() < 1e-5
     for one, other in zip(ours, theirs, strict=True):
         assert ((one.grad - other.grad) / other.grad).abs().max() < 1e-5
+
+
+def test_fast_transformers_normalized_attention():
+    """Their test: N=2, H=4, L=S=100, absolute error below 5e-4, gradients included; their feature map is elu + 1."""
+    tensors = [random(2, 4, 100, 32, seed=seed) for seed in range(3)]
+    ours, theirs = ([x.clone().requires_grad_() for x in tensors] for _ in range(2))
+    out = linear_attention(*ours, eps=1e-6)
+    q, k = (torch.nn.functional.elu(x) + 1 for x in theirs[:2])
+    weights = torch.einsum("nhle,nhse->nhls", q, k).tril()
+    reference = torch.einsum("nhls,nhsm->nhlm", weights / (weights.sum(-1, keepdim=True) + 1e-6), theirs[2])
+    out.sum().backward()
+    reference.sum().backward()
+    assert (out - reference).abs().max() < 5e-4
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one.grad - other.grad).abs().max() < 5e-4
+
+
+@pytest.mark.parametrize(("kind", "bound"), [("positive", 1e-3), ("trigonometric", 1e-4)])
+def test_fast_transformers_many_random_features(kind, bound):
+    """Their test: 32,000 dimensions, x and y 0.15 times N(0, 1), 100 rows of 32: mean squared error of exp(x.y)."""
+    x, y = (0.15 * random(100, 32, seed=seed) for seed in range(2))
+    phi = FavorMap(32, 32_000, kind=kind)
+    assert (phi(x) @ phi(y).T - (x @ y.T).exp()).square().mean() < bound
+
+
+def test_performers_noncausal_softmax():
+    """Their test: L = 10,000, d = 8, 1,000 features, N(0, 1) inputs: largest absolute error below 0.5."""
+    q, k, v = (random(1, 1, 10_000, 8, seed=seed) for seed in range(3))
+    exact = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+    scale = 8**-0.25
+    estimate = linear_attention(scale * q, scale * k, v, feature_map=FavorMap(8, 1000), causal=False)
+    assert (estimate - exact).abs().max() < 0.5
 
 
 def test_fast_transformers_recurrent_is_causal():

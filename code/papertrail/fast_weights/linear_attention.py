@@ -51,7 +51,7 @@ def linear_attention(
 
     Args:
         feature_map: phi. "elu+1", "dpfp-1", "dpfp-2" ..., None for the identity, or a callable that maps
-            (..., D) to (..., D'); the state has D' rows then.
+            (..., D) to (..., D'), such as a `FavorMap` of random features; the state has D' rows then.
         normalize: divide by phi(q).z. Without it the state is the tensor S alone.
         form: "recurrent", a step at a time as in eqs. 18 to 20; "parallel", with the T x T matrix; "chunk", in parallel
             within chunks and step by step between them. The same values and gradients, at other costs. Not
