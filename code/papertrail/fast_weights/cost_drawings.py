@@ -278,7 +278,7 @@ def table_of_benchmark(record: CostRecord, length: int = 4096) -> tuple[list[str
         memory = "" if cost.extra_mib is None else f"{cost.extra_mib:.0f}"
         rows.append(
             [
-                way,
+                NAMES.get(way, way),
                 f"{cost.forward[1] * 1e3:.1f}",
                 f"{middle:.1f} ({low:.1f} to {high:.1f})",
                 memory,
