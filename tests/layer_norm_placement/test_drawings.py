@@ -3,10 +3,9 @@
 import re
 from dataclasses import replace
 
-import matplotlib
 import pytest
+from drawn import check_drawing
 
-from papertrail.figures import to_svg
 from papertrail.layer_norm_placement import drawings
 from papertrail.layer_norm_placement.language import LanguageRun
 from papertrail.layer_norm_placement.measurements import (
@@ -76,23 +75,7 @@ DRAWN = {
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_figure_has_words_stays_in_its_frame_and_leaves_the_readers_style_alone(name):
-    before = dict(matplotlib.rcParams)
-    fig, alt = DRAWN[name]()
-    assert dict(matplotlib.rcParams) == before
-    assert (alt[0].isupper() or alt[0].isdigit()) and alt.endswith(".")
-    assert "nan" not in alt and len(alt) > 60
-    assert to_svg(fig, alt) == to_svg(DRAWN[name]()[0], alt)
-    fig.draw_without_rendering()
-    frame = fig.bbox
-    written = [
-        text for ax in fig.axes for text in (*ax.texts, ax.xaxis.label, ax.yaxis.label, ax._left_title)
-    ]
-    written += [fig._suptitle] if fig._suptitle else []
-    for text in written + [text for legend in fig.legends for text in legend.get_texts()]:
-        if text.get_text().strip():
-            box = text.get_window_extent()
-            assert box.x0 >= frame.x0 - 1 and box.x1 <= frame.x1 + 1, text.get_text()
-            assert box.y0 >= frame.y0 - 1 and box.y1 <= frame.y1 + 1, text.get_text()
+    check_drawing(DRAWN[name])
 
 
 def test_the_exponents_in_title_and_text_are_those_of_the_data():
