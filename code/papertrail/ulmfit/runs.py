@@ -106,9 +106,15 @@ def load_model(
     return model, vocabulary, record
 
 
-def carried_over(model: LanguageModel, old: Vocabulary, new: Vocabulary, sizes: ModelSizes) -> LanguageModel:
+def carried_over(
+    model: LanguageModel,
+    old: Vocabulary,
+    new: Vocabulary,
+    sizes: ModelSizes,
+    dropouts: Dropouts | None = None,
+) -> LanguageModel:
     """The same model for another vocabulary: known words keep their rows and biases, new ones get the mean."""
-    moved = sizes.build(len(new))
+    moved = replace(sizes, dropouts=dropouts or sizes.dropouts).build(len(new))
     weights = model.state_dict()
     weights["encoder.weight"] = match_embeddings(weights["encoder.weight"], old, new)
     weights["softmax.weight"] = weights["encoder.weight"]

@@ -1,0 +1,129 @@
+"""Each of chapter 4's checks on published numbers comes with a planted fault that flips it."""
+
+import pytest
+
+from papertrail import claims
+from papertrail.ulmfit import checks_published as checks
+from papertrail.ulmfit import published as paper
+
+MODULE = "papertrail.ulmfit.checks_published"
+ROWS = [row for row in claims.load() if row.check and row.check.startswith(f"{MODULE}:")]
+
+
+def number(name, key, value):
+    """A fault: one published number is another."""
+    return lambda monkeypatch: monkeypatch.setitem(getattr(paper, name), key, value)
+
+
+def published(name, value):
+    """A fault: something else was published."""
+    return lambda monkeypatch: monkeypatch.setattr(paper, name, value)
+
+
+def errors(imdb, trec, ag):
+    return {"IMDb": imdb, "TREC-6": trec, "AG": ag}
+
+
+FAULTS = {
+    "ulmfit-a-year-after": lambda monkeypatch: monkeypatch.setattr(checks, "ARXIV", (2018, 6)),
+    "ulmfit-state-of-the-art": number("DATASETS", "WMT", ("translation", 0, 4_500_000)),
+    "transformers-fine-tune-all-at-once": number("T5_GRADUAL", "GLUE", 83.29),
+    "unfreezing-is-a-key-part": number("CLASSIFIER_FINE_TUNING", "Full", errors(6.87, 6.87, 5.82)),
+    "unfreezing-was-isolated": number("CLASSIFIER_FINE_TUNING", "Full + discr + stlr", errors(5.1, 5.8, 5.4)),
+    "ulmfit-is-the-best-row": number("CLASSIFIER_FINE_TUNING", paper.WHOLE_RECIPE, errors(5.00, 5.69, 5.28)),
+    "ulmfit-stated-reductions": number("STATED", ("Yelp-full", "DPCNN"), (2.1, 1)),
+    "ulmfit-majority-of-datasets": number("TEST_ERRORS", "TREC-6", {"LSTM-CNN": 3.9, "ULMFiT": 3.1}),
+    "ulmfit-hundred-times-fewer-labels": published("ABSTRACT_TIMES", 101),
+    "ulmfit-poster-factors": published("POSTER_TIMES", {"IMDb": 100, "AG": 50}),
+    "ulmfit-paper-and-scripts": published(
+        "paper_against_scripts", lambda: (paper.Difference("batch", "64", "64", "train_clas.py", same=True),)
+    ),
+    "discriminative-factor": published("SCRIPT_LM_RATES", {"1": 2.6**-2, "2": 1 / 2.6, "3": 1.0}),
+    "printed-schedule-stays-positive": lambda monkeypatch: monkeypatch.setattr(
+        checks, "published_slanted_triangular", lambda *arguments: 0.01
+    ),
+    "rates-by-layer-help-bert": number("BERT_BY_LAYER_DECAY", 0.95, 5.30),
+    "awd-lstm-parameters": published("count_parameters", lambda vocabulary: 800 * vocabulary + 20_211_600),
+}
+
+
+def test_every_check_has_a_planted_fault():
+    assert set(FAULTS) == {row.id for row in ROWS}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_a_planted_fault_flips_the_check(row, monkeypatch):
+    assert claims.check_function(row)().verdict == row.verdict
+    FAULTS[row.id](monkeypatch)
+    assert claims.check_function(row)().verdict != row.verdict
+
+
+@pytest.mark.parametrize(
+    ("arxiv", "conference", "verdict"),
+    [((2018, 1), (2018, 7), "imprecise"), ((2018, 5), (2018, 7), "holds"), ((2018, 1), (2018, 8), "wrong")],
+)
+def test_a_year_is_eleven_to_thirteen_months(arxiv, conference, verdict, monkeypatch):
+    monkeypatch.setattr(checks, "ARXIV", arxiv)
+    monkeypatch.setattr(checks, "CONFERENCE", conference)
+    assert checks.a_year_after().verdict == verdict
+
+
+def test_a_single_set_with_a_lower_error_elsewhere_refutes_the_state_of_the_art(monkeypatch):
+    monkeypatch.setitem(paper.TEST_ERRORS, "AG", {"CNN": 5.01, "ULMFiT": 5.01})
+    assert checks.state_of_the_art().verdict == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("full", "with_rates", "verdict"),
+    [
+        (errors(6.37, 6.86, 5.81), errors(5.39, 5.86, 6.04), "wrong"),  # unfreezing gains nothing anywhere
+        (errors(6.38, 6.86, 5.81), errors(5.39, 5.86, 6.04), "imprecise"),  # in one comparison of six
+        (errors(6.38, 6.87, 5.82), errors(5.40, 5.87, 6.00), "holds"),  # in five of six
+    ],
+)
+def test_a_key_part_gains_in_three_comparisons_of_four(full, with_rates, verdict, monkeypatch):
+    monkeypatch.setitem(paper.CLASSIFIER_FINE_TUNING, "Full", full)
+    monkeypatch.setitem(paper.CLASSIFIER_FINE_TUNING, "Full + discr", with_rates)
+    assert checks.unfreezing_is_a_key_part().verdict == verdict
+
+
+def test_the_other_missing_row_would_not_isolate_unfreezing_with_everything_on(monkeypatch):
+    monkeypatch.setitem(paper.CLASSIFIER_FINE_TUNING, "Full + stlr", errors(5.5, 6.2, 5.5))
+    found = checks.isolated_with_everything_on()
+    assert found.verdict == "wrong" and found.numbers["missing"] == 1
+
+
+def test_rates_by_layer_are_wrong_only_if_neither_model_has_the_factor(monkeypatch):
+    monkeypatch.setattr(paper, "SCRIPT_CLASSIFIER_FACTOR", 2.0)
+    assert checks.rates_by_layer_in_the_scripts().verdict == "wrong"
+
+
+def test_the_printed_schedule_is_negative_in_short_runs_as_counted_by_hand():
+    """T = 19 and cut = 1: p = 1 - 17 / 9 at the last update, hence a rate of (1 - 31 * 8 / 9) / 32."""
+    found = checks.printed_schedule_stays_positive().numbers
+    assert found["worst"] == f"{(1 - 31 * 8 / 9) / 32:.2f}".replace("-", "−")
+    by_hand = 0
+    for cut in range(1, 101):
+        for beyond in range(
+            10
+        ):  # T = 10 cut + beyond; the last update is beyond - 1 steps past a fall of 9 cut
+            past = (beyond - 1) / (9 * cut)
+            by_hand += past * 31 > 1 and 10 * cut + beyond <= 1000
+    assert found["negative"] == by_hand
+    assert found["lengths"] == 991 and found["longest"] == 279  # cut = 27: 8 / 243 is the last above 1 / 31
+
+
+def test_the_schedule_holds_at_no_run_length_or_fails_at_most(monkeypatch):
+    monkeypatch.setattr(checks, "published_slanted_triangular", lambda step, *rest: -0.1)
+    assert checks.printed_schedule_stays_positive().verdict == "wrong"
+
+
+def test_a_smaller_gain_than_a_tenth_of_a_point_is_none_to_speak_of(monkeypatch):
+    for error, verdict in ((5.43, "wrong"), (5.35, "imprecise"), (5.32, "holds")):
+        monkeypatch.setitem(paper.BERT_BY_LAYER_DECAY, 0.95, error)
+        assert checks.rates_by_layer_help_bert().verdict == verdict
+
+
+def test_on_ag_two_rows_are_ahead_of_the_whole_recipe():
+    numbers = checks.recipe_is_the_best_row().numbers
+    assert (numbers["worst"], numbers["ahead"], numbers["behind"]) == ("AG", 2, "0.09")
