@@ -25,6 +25,7 @@ from papertrail.ulmfit.text import SPECIALS, Vocabulary, clean, match_embeddings
         ("well @-@ known for 1 @,@ 000 at 2 @.@ 5 <unk>s", "well - known for 1,000 at 2.5 xxunk s"),
         (" = Valkyria = \n\n = = Plot = = \n It began . x = y", "valkyria plot it began . x = y"),
         ("=====\nend", "end"),
+        ("= 5 apples", "= 5 apples"),
         ("well... no -- yes", "well ... no -- yes"),
         ("  \t\n ", ""),
         ("_under_ score", "_ under _ score"),
