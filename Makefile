@@ -66,7 +66,7 @@ help:  ## list the targets
 	.sandbox/bin/python tools/install.py sandbox
 	touch $@
 
-.venv/%.done: requirements/%.lock requirements/torch.lock requirements/torch-cpu.lock pyproject.toml tools/install.py
+.venv/%.done: requirements/%.lock requirements/torch.lock requirements/torch-cpu.lock requirements/corpora.lock pyproject.toml tools/install.py
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found"; exit 1; }
 	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || { echo "$(NO_VENV)"; exit 1; }
 	$(RUN) tools/install.py $*

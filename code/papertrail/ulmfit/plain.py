@@ -97,7 +97,7 @@ def from_table(lines: Iterable[str]) -> Parts:
         if "text" not in columns:
             raise CorpusError(f"expected a first line that names a column text, found {columns[:9]}")
         text, label = columns.index("text"), columns.index("label") if "label" in columns else None
-        for row in rows:
+        for row in filter(None, rows):  # an empty line is an empty row
             if len(row) != len(columns):
                 raise CorpusError(
                     f"line {rows.line_num}: {len(row)} fields, where the first line has {len(columns)}"
