@@ -31,8 +31,8 @@ def test_texts_that_are_equal_but_for_case_and_space_are_never_on_two_sides():
 def test_a_split_that_leaves_nothing_to_train_on_is_refused():
     with pytest.raises(ValueError, match=r"documents: got 70; allowed are more than test \+ validation = 70"):
         split_by_hash(TEXTS[:70], test=50, validation=20)
-    with pytest.raises(ValueError, match="validation: got 0"):
-        split_by_hash(TEXTS, test=5, validation=0)
+    with pytest.raises(ValueError, match="validation: got -1"):
+        split_by_hash(TEXTS, test=5, validation=-1)
 
 
 def test_a_labelled_subset_has_as_many_of_each_class_and_depends_on_the_seed_alone():

@@ -31,8 +31,12 @@ def draw_masks() -> Drawing:
         ax.grid(False)
         y, x = kept.nonzero(as_tuple=True)
         ax.scatter(x.tolist(), y.tolist(), marker="s", s=26, color=BLUE, linewidths=0)
-        ax.set_title({"ordinary": "ordinary dropout", "locked": "locked dropout", "of words": "dropped words"}[name])
-        ax.set_xticks(*((range(STEPS), WORDS) if name == "of words" else (range(0, STEPS, 3), range(1, STEPS + 1, 3))))
+        ax.set_title(
+            {"ordinary": "ordinary dropout", "locked": "locked dropout", "of words": "dropped words"}[name]
+        )
+        ax.set_xticks(
+            *((range(STEPS), WORDS) if name == "of words" else (range(0, STEPS, 3), range(1, STEPS + 1, 3)))
+        )
         ax.set_xlabel("word" if name == "of words" else "step")
         ax.set_yticks([])
         ax.set_xlim(-0.6, STEPS - 0.4)

@@ -146,7 +146,10 @@ def collect(experiment: str, folder: Path) -> Path:
             found.append(json.loads(path.read_text(encoding="utf-8")))
     models = {}
     for name in ("general", "general+target", "target"):
-        record = json.loads((folder / name / "run.json").read_text(encoding="utf-8"))
+        path = folder / name / "run.json"
+        if not path.exists():
+            continue
+        record = json.loads(path.read_text(encoding="utf-8"))
         models[name] = {key: record[key] for key in ("corpora", "corpus", "words", "settings", "perplexity_before",
                                                      "perplexity", "text", "vocabulary") if key in record}  # fmt: skip
     return save_record(

@@ -3,6 +3,7 @@
 from statistics import mean
 
 from papertrail.figures import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing, new_figure, styled
+from papertrail.ulmfit.corpora import table_of_corpora as corpora
 from papertrail.ulmfit.fine_tuning import ULMFIT
 from papertrail.ulmfit.measurements import LiveReviews
 from papertrail.ulmfit.recorded import load_runs
@@ -22,6 +23,15 @@ CURVES = {
     ("target", ULMFIT): ("reviews only", GREEN, "-."),
     ("general+target", ULMFIT): ("general text, then reviews", BLUE, "-"),
 }
+
+
+def table_of_corpora() -> Table:
+    """The texts that come in packages, or with the course: size, terms, and how the labels were made."""
+    rows = [
+        [row.name, row.source, f"{row.documents:,}", f"{row.words:,}", row.licence, row.labels_made]
+        for row in corpora()
+    ]
+    return ["name", "from", "texts", "words", "terms", "labels"], rows
 
 
 def table_of_language_models() -> Table:
@@ -87,5 +97,6 @@ def draw_low_shot() -> Drawing:
     ax.axhline(50, color=INK, linewidth=0.8)
     ax.legend(frameon=False)
     seeds = max(len(e) for key in CURVES for e in errors_by_labels(runs, *key).values())
-    alt = f"Test error on {record['settings']['test']:,} reviews against labels, {seeds} seeds, means: {'; '.join(said)}."
+    judged = record["settings"]["test"]
+    alt = f"Test error on {judged:,} reviews against labels, {seeds} seeds, means: {'; '.join(said)}."
     return fig, alt
