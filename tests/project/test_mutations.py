@@ -17,6 +17,7 @@ CHAPTER, TESTS = "code/papertrail/architecture_diagram", "tests/architecture_dia
 FIGURES, CLAIMS = "code/papertrail/figures.py", "code/papertrail/claims.py"
 PLACE, PLACED = "code/papertrail/layer_norm_placement", "tests/layer_norm_placement"
 FAST, FASTER = "code/papertrail/fast_weights", "tests/fast_weights"
+ULM, ULMS = "code/papertrail/ulmfit", "tests/ulmfit"
 WORK, GRADING = "code/papertrail/coursework", "tests/coursework"
 
 MUTATIONS = [
@@ -193,6 +194,27 @@ MUTATIONS = [
     (f"{FAST}/programmers.py", "net.weight = net.weight - lr * gradient", "net.weight -= lr * gradient", f"{FASTER}/test_programmers.py"),
     (f"{FAST}/tasks_1992.py", "set_ = (set_ & (symbol != B)) | (symbol == A)", "set_ = symbol == A", f"{FASTER}/test_tasks_1992.py"),
     (f"{FAST}/tasks_1992.py", "(errors.abs() <= tolerance).all(-1)", "(errors.abs() <= tolerance).any(-1)", f"{FASTER}/test_tasks_1992.py"),
+    (f"{ULM}/awd_lstm.py", "weight_hh = F.dropout(self.weight_hh, self.share, self.training)", "weight_hh = self.weight_hh", f"{ULMS}/test_awd_lstm.py"),
+    (f"{ULM}/awd_lstm.py", "keep = torch.empty(x.shape[0], 1, x.shape[2]", "keep = torch.empty(x.shape[0], x.shape[1], x.shape[2]", f"{ULMS}/test_awd_lstm.py"),
+    (f"{ULM}/awd_lstm.py", "self.weight[pad_id] = 0", "pass", f"{ULMS}/test_awd_lstm.py"),
+    (f"{ULM}/awd_lstm.py", "x = locked_dropout(x, drop.hidden, self.training)", "pass", f"{ULMS}/test_awd_lstm.py"),
+    (f"{ULM}/awd_lstm.py", "hidden.detach(), cell.detach()", "hidden, cell", f"{ULMS}/test_awd_lstm.py"),
+    (f"{ULM}/softmax.py", "in_head = in_head.index_fill(0, at, c + i)", "in_head = in_head.index_fill(0, at, c)", f"{ULMS}/test_softmax.py"),
+    (f"{ULM}/softmax.py", "loss = loss.index_add(0, at, within)", "loss = loss.index_copy(0, at, within)", f"{ULMS}/test_softmax.py"),
+    (f"{ULM}/softmax.py", "parts.append(head[:, c + i : c + i + 1] + within)", "parts.append(within)", f"{ULMS}/test_softmax.py"),
+    (f"{ULM}/language_model.py", "total + loss.item() * size, count + size", "total + loss.item(), count + 1", f"{ULMS}/test_language_model.py"),
+    (f"{ULM}/language_model.py", 'group["lr"] = lr * size / s.bptt', 'group["lr"] = lr', f"{ULMS}/test_language_model.py"),
+    (f"{ULM}/language_model.py", "objective = objective + beta * (raw[:, 1:] - raw[:, :-1])", "objective = objective + beta * (output[:, 1:] - output[:, :-1])", f"{ULMS}/test_language_model.py"),
+    (f"{ULM}/language_model.py", "5, int(", "1, int(", f"{ULMS}/test_language_model.py"),
+    (f"{ULM}/language_model.py", "torch.set_rng_state(self.random)", "pass", f"{ULMS}/test_language_model.py"),
+    (f"{ULM}/schedules.py", "return [lr / factor ** (num_groups - 1 - group)", "return [lr / factor ** group", f"{ULMS}/test_schedules.py"),
+    (f"{ULM}/classifier.py", "states.masked_fill(padding, 0.0).sum(dim=1) / lengths[:, None]", "states.masked_fill(padding, 0.0).mean(dim=1)", f"{ULMS}/test_classifier.py"),
+    (f"{ULM}/classifier.py", "states.masked_fill(padding, -torch.inf).amax(dim=1)", "states.amax(dim=1)", f"{ULMS}/test_classifier.py"),
+    (f"{ULM}/classifier.py", "state = self.encoder.detach(encoded.state)", "state = encoded.state", f"{ULMS}/test_classifier.py"),
+    (f"{ULM}/documents.py", "text).casefold().split()).encode()", "text).split()).encode()", f"{ULMS}/test_documents.py"),
+    (f"{ULM}/measurements.py", "documents = split_reviews().validation[:judged]", "documents = split_reviews().test[:judged]", f"{ULMS}/test_measurements.py"),
+    (f"{ULM}/reviews.py", "[-LAST_WORDS:]", "[:LAST_WORDS]", f"{ULMS}/test_reviews.py"),
+    (f"{ULM}/recorded.py", "json.loads(here.read_text()) != settings()", "False", f"{ULMS}/test_recorded.py"),
     ("code/papertrail/experiments.py", "torch.default_generator.manual_seed(seed)", "pass", "tests/test_experiments.py"),
     ("code/papertrail/experiments.py", "temporary.replace(path)", "path.write_text(temporary.read_text())", "tests/test_experiments.py"),
     ("tools/bubblewrap.py", "raise RuntimeError(", "return str(", "tests/project/test_tools.py"),

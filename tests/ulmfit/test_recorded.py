@@ -36,6 +36,9 @@ def made(monkeypatch, tmp_path):
         }
 
     monkeypatch.setattr(recorded, "make", make)
+    for name in ("general", "general+target", "target"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.pt").touch()
     return calls
 
 
@@ -47,6 +50,13 @@ def test_shares_make_everything_once_and_a_second_call_makes_nothing(made, tmp_p
     (tmp_path / "low-shot" / f"{made[5].name}.json").unlink()
     make_all("low-shot", tmp_path, (0, 1))
     assert made[72:] == [made[5]]
+
+
+def test_runs_that_need_a_language_model_wait_for_it(made, tmp_path, capsys):
+    (tmp_path / "target" / "model.pt").unlink()
+    make_all("low-shot", tmp_path, (0, 1))
+    assert len(made) == 60 and not [run for run in made if run.start == "target"]
+    assert "target has no finished language model" in capsys.readouterr().out
 
 
 def test_other_settings_are_refused(made, tmp_path):
@@ -62,7 +72,6 @@ def test_what_is_finished_is_collected_with_the_language_models_that_it_started_
 ):
     make_all("low-shot", tmp_path, (0, 9))
     for name in ("general", "general+target"):
-        (tmp_path / name).mkdir()
         (tmp_path / name / "run.json").write_text(
             json.dumps({"words": 5, "settings": {"passes": 3}, "perplexity": {"target": 9.0}, "curve": []})
         )

@@ -3,12 +3,8 @@
 Rows that published numbers decide are in `checks_published`.
 """
 
-from statistics import mean
-
 from papertrail.claims import Evidence
-from papertrail.ulmfit.fine_tuning import MISSING_ROW, ULMFIT
 from papertrail.ulmfit.measurements import measure_one_mask, measure_softmax, measure_tied_group
-from papertrail.ulmfit.recipe import STARTS
 
 ROUND_OFF = 1e-11  # float64, of probabilities and of nats
 

@@ -213,9 +213,8 @@ class LMTraining:
         if start == 0:
             self.state = None  # a new pass over the text
         for group, lr in zip(self.optimizer.param_groups, self.rates(self.step), strict=True):
-            group["lr"] = (
-                lr * size / s.bptt
-            )  # short windows take small steps (Merity et al. 2018, section 4.1)
+            # short windows take small steps (Merity et al. 2018, section 4.1)
+            group["lr"] = lr * size / s.bptt
         tokens, targets = self.rows[:, start : start + size], self.rows[:, start + 1 : start + size + 1]
         objective, loss, state = self.called(tokens, targets, self.state, s.alpha, s.beta)
         self.state = self.model.encoder.detach(state)

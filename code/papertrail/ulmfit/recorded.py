@@ -133,8 +133,12 @@ def make_all(experiment: str, folder: Path, share: tuple[int, int]) -> None:
     wanted = [run for i, run in enumerate(runs_of(experiment)) if i % share[1] == share[0]]
     for run in progress(wanted, experiment):
         path = out / f"{run.name}.json"
-        if not path.exists():
-            write_json(rounded(make(run, folder)), path)
+        if path.exists():
+            continue
+        if run.start != "none" and not (folder / run.start / "model.pt").exists():
+            print(f"{run.name}: left out for now, {folder / run.start} has no finished language model")
+            continue
+        write_json(rounded(make(run, folder)), path)
 
 
 def collect(experiment: str, folder: Path) -> Path:
