@@ -3,8 +3,13 @@
 Rows that published numbers decide are in `checks_published`.
 """
 
+from statistics import mean, stdev
+
 from papertrail.claims import Evidence
+from papertrail.ulmfit.fine_tuning import ULMFIT
 from papertrail.ulmfit.measurements import measure_one_mask, measure_softmax, measure_tied_group
+from papertrail.ulmfit.recorded import load_runs
+from papertrail.ulmfit.review_drawings import errors_by_labels
 
 ROUND_OFF = 1e-11  # float64, of probabilities and of nats
 
@@ -36,3 +41,33 @@ def tied_embedding() -> Evidence:
     numbers = {"better": better, "languages": len(found.top), "further": f"{min(gains):.1f}"}
     holds = better == len(found.top) and min(gains) > 1.1
     return Evidence(numbers, "holds-at-small-scale" if holds else "imprecise" if better else "wrong")
+
+
+def _clearly_below(ours: list[float], others: list[float]) -> bool:
+    """Whether a mean is lower by more than two standard errors of the difference of the means."""
+    if min(len(ours), len(others)) < 3:
+        return False
+    spread = (stdev(ours) ** 2 / len(ours) + stdev(others) ** 2 / len(others)) ** 0.5
+    return mean(others) - mean(ours) > 2 * spread
+
+
+def pretraining_on_reviews() -> Evidence:
+    """The recorded runs: at how many numbers of labels does the whole recipe beat new weights, and bag of words."""
+    _, runs = load_runs("low-shot")
+    ours = errors_by_labels(runs, "general+target", ULMFIT)
+    scratch, words = (
+        errors_by_labels(runs, "none", "one rate"),
+        errors_by_labels(runs, "none", "bag of words"),
+    )
+    sizes = [n for n, errors in ours.items() if len(errors) >= 3 and len(scratch.get(n, [])) >= 3]
+    over_scratch = [n for n in sizes if _clearly_below(ours[n], scratch[n])]
+    over_words = [n for n in sizes if _clearly_below(ours[n], words[n])]
+    numbers = {
+        "sizes": ", ".join(f"{n:,}" for n in sizes),
+        "scratch": len(over_scratch),
+        "words": len(over_words),
+        "of": len(sizes),
+    }
+    if sizes and len(over_scratch) == len(over_words) == len(sizes):
+        return Evidence(numbers, "holds-at-small-scale")
+    return Evidence(numbers, "imprecise" if over_scratch else "wrong")
