@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from papertrail.experiments import at_least_one
-from papertrail.ulmfit.text import SPECIALS
+from papertrail.ulmfit.text import BOS, SPECIALS
 
 TOPICS, FUNCTION_WORDS, CONTENT_WORDS, DIALECT_WORDS = 6, 30, 40, 20
 VOCAB_SIZE = len(SPECIALS) + FUNCTION_WORDS + TOPICS * (CONTENT_WORDS + DIALECT_WORDS)
-DOCUMENT_LENGTH = 40
+DOCUMENT_LENGTH = 41  # xxbos, as before any text that ULMFiT reads, and 40 words
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Language:
     def documents(
         self, n: int, topics: Sequence[int], dialect: float, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Draw documents of 40 words: the words and the number of each document's topic within `topics`.
+        """Draw documents of xxbos and 40 words: the words and the number of each document's topic within `topics`.
 
         Every other word is a function word; each is followed, half of the time, by a content word: one of the
         document's topic (probability 0.9) or of any, by Zipf's law with exponent 0.8, and with probability
         `dialect` one of the topic's dialect words.
 
-        Shapes: -> tokens (n, 40), labels (n,)
+        Shapes: -> tokens (n, 41), labels (n,)
 
         Raises:
             ValueError: n is below 1, topics are not different numbers below 6, or `dialect` is no probability.
@@ -54,9 +54,9 @@ class Language:
         known = torch.tensor(topics)
         zipf = 1 / torch.arange(1, CONTENT_WORDS + 1).double() ** 0.8
         function = torch.randint(FUNCTION_WORDS, (n,), generator=generator)
-        tokens = torch.empty(n, DOCUMENT_LENGTH, dtype=torch.long)
+        tokens = torch.full((n, DOCUMENT_LENGTH), SPECIALS.index(BOS))
         after_function = torch.zeros(n, dtype=torch.bool)
-        for t in range(DOCUMENT_LENGTH):
+        for t in range(1, DOCUMENT_LENGTH):
             function_next = torch.multinomial(self.transitions[function], 1, generator=generator).squeeze(1)
             topic = torch.where(
                 flip(0.9), known[labels], known[torch.randint(len(topics), (n,), generator=generator)]

@@ -1,0 +1,105 @@
+"""The recorded recipe: one pair of language and encoder at a time, never twice, and what is read back from it."""
+
+import json
+
+import pytest
+
+from papertrail.ulmfit import recorded_recipe
+from papertrail.ulmfit.fine_tuning import MISSING_ROW, ULMFIT
+from papertrail.ulmfit.recipe import ENCODERS, STARTS, Recipe
+from papertrail.ulmfit.recorded_recipe import LanguageRun, RecordedRecipe, load_recipe, main, settings
+
+
+def made(language, encoder, low=0.1):
+    """A run whose errors are known: label seeds 0.0, 0.1, ... above a base."""
+
+    def row(base):
+        return [[round(base + 0.1 * seed, 4) for seed in range(5)] for _ in recorded_recipe.SIZES]
+
+    starts = Recipe(recorded_recipe.SIZES, {s: row(low * (3 - i)) for i, s in enumerate(STARTS)}, 5)
+    methods = {"Full": row(0.3)[:3], MISSING_ROW: row(low + 0.01 * language)[:3], ULMFIT: row(low)[:3]}
+    perplexities = {"after stage 1": 20.0, "after stage 2": 25.0, "target text only": 60.0}
+    return LanguageRun(
+        language, encoder, 90_000, perplexities, perplexities, starts,
+        Recipe(recorded_recipe.METHOD_SIZES, methods, 5), 1.0,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    from papertrail import claims
+
+    monkeypatch.setattr(claims, "book_folder", lambda: tmp_path)
+    return tmp_path / "results" / "ulmfit" / "recipe.json"
+
+
+def test_a_run_that_is_killed_goes_on_with_what_is_missing(book, monkeypatch, capsys):
+    asked = []
+
+    def measured(language, encoder):
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        asked.append((language, encoder))
+        return made(language, encoder)
+
+    monkeypatch.setattr(recorded_recipe, "measure_language", measured)
+    with pytest.raises(KeyboardInterrupt):
+        main()
+    assert [(r.language, r.encoder) for r in load_recipe().runs] == asked
+    assert asked == [(10, "lstm"), (10, "transformer"), (11, "lstm")]
+    again = []
+    monkeypatch.setattr(recorded_recipe, "measure_language", lambda *pair: again.append(pair) or made(*pair))
+    assert main() == 0
+    everything = [(n, encoder) for n in recorded_recipe.LANGUAGES for encoder in ENCODERS]
+    assert asked + again == everything == [(r.language, r.encoder) for r in load_recipe().runs]
+    assert main() == 0 and len(again) == 7, "nothing is left to do"
+    assert load_recipe().runs[0] == made(10, "lstm"), "floats are whole to four digits here"
+    assert json.loads(book.read_text())["command"] == "python -m papertrail.ulmfit.recorded_recipe"
+    assert "language 14, transformer" in capsys.readouterr().out
+
+
+def test_runs_with_other_settings_are_not_mixed(book, monkeypatch):
+    monkeypatch.setattr(recorded_recipe, "measure_language", made)
+    main()
+    monkeypatch.setattr(recorded_recipe, "EPOCHS", 99)
+    with pytest.raises(ValueError, match=r"recipe.json: holds runs with other settings"):
+        main()
+
+
+def test_errors_are_means_over_label_seeds_for_each_language():
+    record = RecordedRecipe([made(10, "lstm"), made(14, "lstm", low=0.2), made(10, "transformer")])
+    assert record.errors("lstm", STARTS[2], 100) == pytest.approx([0.3, 0.4])
+    assert record.errors("lstm", STARTS[0], 12) == pytest.approx([0.5, 0.8])
+    assert record.gains("lstm", 12) == pytest.approx([0.1, 0.14]), "gradual is better by 0.01 x language"
+    assert record.gains("transformer", 40, ULMFIT, "Full") == pytest.approx([0.2])
+    with pytest.raises(ValueError, match=r"encoder: got 'gru'; recorded are \['lstm', 'transformer'\]"):
+        record.errors("gru", ULMFIT, 12)
+
+
+def test_one_language_is_measured_whole_and_ulmfits_row_is_the_last_starts_classifiers(monkeypatch):
+    asked = {}
+
+    def trained(language, encoder):
+        asked["stages"] = (language, encoder)
+        return type("Stages", (), {"general": {"a": 1.0}, "target": {"a": 2.0}})
+
+    monkeypatch.setattr(recorded_recipe, "train_stages", trained)
+    monkeypatch.setattr(recorded_recipe, "measure_recipe", lambda *given: made(10, "lstm").starts)
+    monkeypatch.setattr(
+        recorded_recipe, "measure_methods", lambda _, names, sizes, seeds: Recipe(
+            sizes, {name: [[0.5] * seeds for _ in sizes] for name in names}, seeds
+        ),
+    )  # fmt: skip
+    run = recorded_recipe.measure_language(12, "transformer")
+    assert asked["stages"] == (12, "transformer") and (run.language, run.encoder) == (12, "transformer")
+    assert set(run.methods.errors) == {"Full", MISSING_ROW, ULMFIT}
+    assert run.methods.errors[ULMFIT] == run.starts.errors[STARTS[2]][:3]
+    assert run.general == {"a": 1.0} and run.target == {"a": 2.0}
+
+
+def test_the_settings_name_all_that_the_numbers_depend_on():
+    assert settings() == json.loads(json.dumps(settings()))
+    assert settings()["stages"]["transformer"][0]["lr"] == 3e-3 != settings()["stages"]["lstm"][0]["lr"]
+    assert settings()["languages"] == [10, 11, 12, 13, 14], (
+        "none of the languages that the settings were chosen on"
+    )
