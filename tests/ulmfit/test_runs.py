@@ -146,15 +146,17 @@ def test_a_finished_run_is_not_made_again(finished):
     assert record == json.loads(earlier) and (finished / "run.json").read_text() == earlier
 
 
-def test_a_run_killed_before_its_model_is_written_is_still_finished_by_the_next(tmp_path, monkeypatch):
-    real = runs.save_atomically
+@pytest.mark.parametrize("at", ["run.json", "model.pt"])
+def test_a_run_killed_while_it_writes_its_results_is_finished_by_the_next(at, tmp_path, monkeypatch):
+    for name in ("save_atomically", "write_json"):
+        real = getattr(runs, name)
 
-    def dies(value, path):
-        if path.name == "model.pt":
-            raise Stopped
-        real(value, path)
+        def dies(value, path, real=real):
+            if path.name == at and (at == "model.pt" or "perplexity" in value):
+                raise Stopped
+            real(value, path)
 
-    monkeypatch.setattr(runs, "save_atomically", dies)
+        monkeypatch.setattr(runs, name, dies)
     with pytest.raises(Stopped):
         run_stage(small_stage(), SETTINGS, tmp_path, every=50)
     monkeypatch.undo()
