@@ -69,7 +69,7 @@ def bar(what: str) -> Callable[[int, int, float], None]:
                 print(f"{what}: {step} of {steps} updates, loss {loss:.3f}", file=sys.stderr, flush=True)
             return
         if not shown:
-            shown.append(tqdm(total=steps, desc=what, unit=" updates"))
+            shown.append(tqdm(total=steps, initial=step, desc=what, unit=" updates"))
         shown[0].update(step - shown[0].n)
         shown[0].set_postfix_str(f"loss {loss:.3f}")
         if step == steps:
