@@ -250,6 +250,20 @@ class Stage:
     held_out: dict[str, Tensor]  # name of a text -> its words
     about: dict[str, Any]  # what the record says of the stage: its name, its corpora
 
+    def made(self, settings: LMSettings, world: int) -> dict[str, Any]:
+        """All that decides how the run comes out; two runs that agree in it are the same run."""
+        return as_stored(
+            {
+                **self.about,
+                "settings": asdict(settings),
+                "sizes": asdict(self.sizes),
+                "vocabulary": self.vocabulary.digest,
+                "words": len(self.text),
+                "text": sha256(self.text.numpy().tobytes()).hexdigest()[:16],
+                "processes": world,
+            }
+        )
+
 
 def run_stage(
     stage: Stage,
@@ -270,17 +284,7 @@ def run_stage(
         RunError: the folder belongs to a run with other settings, text, words or sizes.
     """
     with processes(device) as (rank, world, device):
-        made = as_stored(
-            {
-                **stage.about,
-                "settings": asdict(settings),
-                "sizes": asdict(stage.sizes),
-                "vocabulary": stage.vocabulary.digest,
-                "words": len(stage.text),
-                "text": sha256(stage.text.numpy().tobytes()).hexdigest()[:16],
-                "processes": world,
-            }
-        )
+        made = stage.made(settings, world)
         path, checkpoint = folder / "run.json", folder / "checkpoint.pt"
         if path.exists():
             earlier = read_record(path)
