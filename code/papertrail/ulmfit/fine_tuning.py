@@ -5,6 +5,7 @@ Howard & Ruder 2018, sections 3.3 and 5. Nothing is stopped early here: every me
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from papertrail.experiments import at_least_one
 from papertrail.ulmfit.classifier import TextClassifier, param_groups
+from papertrail.ulmfit.draws import Draws
 from papertrail.ulmfit.schedules import RateTable, discriminative_lrs, schedule_rates, unfreezing_plan
 
 
@@ -105,6 +107,113 @@ def batches_by_length(lengths: Sequence[int], batch_size: int, generator: torch.
     return [batches[i] for i in torch.randperm(count, generator=generator).tolist()]
 
 
+class ClassifierTraining:
+    """Stage 3 as a run that can be stopped after any update, stored, and taken up again to the same result.
+
+    Adam has the betas of section 4.1; gradients are clipped as in the scripts.
+
+    Args:
+        classifier: trained in place; on any device.
+        method: a row of `METHODS`, or a `Method`.
+
+    Raises:
+        ValueError: an unknown method, not one label for each document, fewer than two documents or epochs below 1.
+    """
+
+    def __init__(
+        self,
+        classifier: TextClassifier,
+        documents: Sequence[Sequence[int]],
+        labels: Sequence[int],
+        method: str | Method,
+        *,
+        epochs: int,
+        batch_size: int = 32,
+        seed: int = 0,
+        betas: tuple[float, float] = (0.7, 0.99),
+        clip: float = 25.0,
+    ) -> None:
+        at_least_one(epochs=epochs)
+        if isinstance(method, str) and method not in METHODS:
+            raise ValueError(f"method: got {method!r}; allowed are {', '.join(METHODS)}, or a Method")
+        if len(labels) != len(documents):
+            raise ValueError(f"labels: got {len(labels)} for {len(documents)} documents")
+        self.name, method = (method, METHODS[method]) if isinstance(method, str) else ("", method)
+        self.classifier, self.documents, self.clip = classifier, documents, clip
+        self.device = next(classifier.parameters()).device
+        self.targets = torch.as_tensor(labels, device=self.device)
+        self.num_groups = len(classifier.groups())
+        self.table = method.rates(self.num_groups, epochs, -(-len(documents) // batch_size))
+        self.optimizer = torch.optim.Adam(
+            param_groups(classifier.groups(), [0.0] * self.num_groups), betas=betas, fused=True
+        )
+        lengths, shuffles = [len(document) for document in documents], torch.Generator().manual_seed(seed)
+        self.batches = [b for _ in range(epochs) for b in batches_by_length(lengths, batch_size, shuffles)]
+        self.draws = Draws(seed, self.device)
+        self.losses: list[float] = []
+
+    @property
+    def step(self) -> int:
+        """Updates made so far."""
+        return len(self.losses)
+
+    @property
+    def steps(self) -> int:
+        """Updates in the whole run."""
+        return len(self.batches)
+
+    def run(self, updates: int | None = None) -> list[float]:
+        """Make up to `updates` more of them (all that are left, for None); returns their losses, in nats a document.
+
+        Between two calls everything is trainable, as after the last one: a frozen group is frozen only while it runs.
+        """
+        first = self.step
+        last = self.steps if updates is None else min(self.steps, first + updates)
+        with self.draws.taken_up():
+            self.classifier.train()
+            while self.step < last:
+                epoch, within = divmod(self.step, self.table.steps_per_epoch)
+                if within == 0 or self.step == first:
+                    self.classifier.set_trainable(self.table.plan[epoch])
+                self.losses.append(self._update())
+        self.classifier.set_trainable([True] * self.num_groups)
+        return self.losses[first:]
+
+    def _update(self) -> float:
+        batch = self.batches[self.step]
+        for group, lr in zip(self.optimizer.param_groups, self.table.rates[self.step], strict=True):
+            group["lr"] = lr
+        pad_id = self.classifier.documents.encoder.pad_id
+        tokens, lengths = padded([self.documents[i] for i in batch], pad_id)
+        logits = self.classifier(tokens.to(self.device), lengths.to(self.device))
+        loss = F.cross_entropy(logits, self.targets[batch])
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.classifier.parameters(), self.clip)
+        self.optimizer.step()
+        return loss.item()
+
+    def history(self) -> FineTuningHistory:
+        """What happened so far, and the rates of the whole run."""
+        names = group_names(self.num_groups)
+        return FineTuningHistory(self.name, names, self.table.rates, self.losses, self.table.epochs_at())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything the run depends on, to be stored."""
+        return {
+            "classifier": self.classifier.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": self.draws.state,
+            "losses": self.losses,
+        }
+
+    def load_state_dict(self, stored: dict[str, Any]) -> None:
+        """Go on from where `state_dict` was called."""
+        self.classifier.load_state_dict(stored["classifier"])
+        self.optimizer.load_state_dict(stored["optimizer"])
+        self.draws.state, self.losses = stored["random"].cpu(), list(stored["losses"])
+
+
 def fine_tune(
     classifier: TextClassifier,
     documents: Sequence[Sequence[int]],
@@ -117,43 +226,24 @@ def fine_tune(
     betas: tuple[float, float] = (0.7, 0.99),
     clip: float = 25.0,
 ) -> FineTuningHistory:
-    """Train a classifier in place with Adam (betas of section 4.1; the scripts' clipping); returns what happened.
+    """Train a classifier in place, in one go (see `ClassifierTraining`); returns what happened.
 
     Raises:
-        ValueError: an unknown method, or not one label for each document.
+        ValueError: as `ClassifierTraining`.
     """
-    at_least_one(epochs=epochs)
-    if isinstance(method, str) and method not in METHODS:
-        raise ValueError(f"method: got {method!r}; allowed are {', '.join(METHODS)}, or a Method")
-    if len(labels) != len(documents):
-        raise ValueError(f"labels: got {len(labels)} for {len(documents)} documents")
-    name, method = (method, METHODS[method]) if isinstance(method, str) else ("", method)
-    groups = classifier.groups()
-    steps = -(-len(documents) // batch_size)
-    table = method.rates(len(groups), epochs, steps)
-    optimizer = torch.optim.Adam(param_groups(groups, [0.0] * len(groups)), betas=betas, fused=True)
-    device = next(classifier.parameters()).device
-    targets = torch.as_tensor(labels, device=device)
-    sizes = [len(document) for document in documents]
-    shuffles = torch.Generator().manual_seed(seed)
-    losses: list[float] = []
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        classifier.train()
-        for trains in table.plan:
-            classifier.set_trainable(trains)
-            for batch in batches_by_length(sizes, batch_size, shuffles):
-                for group, lr in zip(optimizer.param_groups, table.rates[len(losses)], strict=True):
-                    group["lr"] = lr
-                tokens, lengths = padded([documents[i] for i in batch], classifier.documents.encoder.pad_id)
-                loss = F.cross_entropy(classifier(tokens.to(device), lengths.to(device)), targets[batch])
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                nn.utils.clip_grad_norm_(classifier.parameters(), clip)
-                optimizer.step()
-                losses.append(loss.item())
-    classifier.set_trainable([True] * len(groups))
-    return FineTuningHistory(name, group_names(len(groups)), table.rates, losses, table.epochs_at())
+    training = ClassifierTraining(
+        classifier,
+        documents,
+        labels,
+        method,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        betas=betas,
+        clip=clip,
+    )
+    training.run()
+    return training.history()
 
 
 def group_names(num_groups: int) -> list[str]:

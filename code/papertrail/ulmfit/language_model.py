@@ -13,6 +13,7 @@ from torch import Tensor, distributed, nn
 
 from papertrail.experiments import at_least_one
 from papertrail.ulmfit.awd_lstm import State
+from papertrail.ulmfit.draws import Draws
 from papertrail.ulmfit.schedules import discriminative_lrs, slanted_triangular
 from papertrail.ulmfit.softmax import TiedAdaptiveSoftmax, TiedSoftmax
 
@@ -179,9 +180,7 @@ class LMTraining:
         self.called: nn.Module = nn.parallel.DistributedDataParallel(model) if world > 1 else model
         self.step, self.state = 0, None
         self.losses: list[float] = []
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(settings.seed * 1000 + rank)
-            self.random = torch.get_rng_state()
+        self.draws = Draws(settings.seed * 1000 + rank, ids.device)
 
     @property
     def steps(self) -> int:
@@ -198,13 +197,11 @@ class LMTraining:
         """Make up to `updates` more of them (all that are left, for None); returns their losses, in nats a word."""
         last = self.steps if updates is None else min(self.steps, self.step + updates)
         before = len(self.losses)
-        with torch.random.fork_rng(devices=[]):
-            torch.set_rng_state(self.random)
+        with self.draws.taken_up():
             self.model.train()
             while self.step < last:
                 self.losses.append(self._update())
                 self.step += 1
-            self.random = torch.get_rng_state()
         return self.losses[before:]
 
     def _update(self) -> float:
@@ -235,7 +232,7 @@ class LMTraining:
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "state": self.state,
-            "random": self.random,
+            "random": self.draws.state,
             "losses": self.losses,
         }
 
@@ -244,4 +241,4 @@ class LMTraining:
         self.model.load_state_dict(stored["model"])
         self.optimizer.load_state_dict(stored["optimizer"])
         self.step, self.state = stored["step"], stored["state"]
-        self.random, self.losses = stored["random"], list(stored["losses"])
+        self.draws.state, self.losses = stored["random"].cpu(), list(stored["losses"])

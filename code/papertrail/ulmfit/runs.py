@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -78,6 +79,61 @@ def write_json(value: Any, path: Path) -> None:
     os.replace(temporary, path)
 
 
+def read_record(path: Path, *needed: str) -> dict[str, Any]:
+    """A run's record, which must say what is needed.
+
+    Raises:
+        RunError: the file is not a record, or does not.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{path}: is no record of a run ({error})") from error
+    if not isinstance(record, dict) or (missing := [name for name in needed if name not in record]):
+        says = f"says nothing of {', '.join(missing)}" if isinstance(record, dict) else "holds no names"
+        raise RunError(f"{path}: is no record of a run (it {says})")
+    return record
+
+
+def read_tensors(path: Path, device: str = "cpu") -> Any:
+    """What `save_atomically` wrote.
+
+    Raises:
+        RunError: the file is damaged, or something else.
+    """
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, UnpicklingError) as error:
+        raise RunError(f"{path}: is damaged, or not written by a run") from error
+
+
+def refuse_other(made: dict[str, Any], earlier: dict[str, Any], where: Path) -> None:
+    """Make sure that a stored run is the one that is asked for.
+
+    Raises:
+        RunError: it was made in another way. What an older record says nothing of is not compared.
+    """
+    now, then = _flat(made), _flat(earlier)
+    changed = [
+        f"{key} ({then[key]!r}, now {now[key]!r})" for key in now if then.get(key, now[key]) != now[key]
+    ]
+    if changed:
+        raise RunError(f"{where}: holds a run with other {', '.join(changed)}; give --out another name")
+
+
+def _flat(record: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """{"settings": {"lr": 1}} -> {"settings.lr": 1}"""
+    found = {}
+    for key, value in record.items():
+        found |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {before + key: value}
+    return found
+
+
+def as_stored(made: dict[str, Any]) -> dict[str, Any]:
+    """What JSON gives back for it: tuples become lists."""
+    return json.loads(json.dumps(made))
+
+
 def load_model(
     folder: Path, dropouts: Dropouts | None = None
 ) -> tuple[LanguageModel, Vocabulary, dict[str, Any]]:
@@ -94,7 +150,7 @@ def load_model(
             raise RunError(
                 f"{folder}: has no {name}; expected is the folder of a finished pretrain or finetune run"
             )
-    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    record = read_record(folder / "run.json", "vocabulary", "sizes", "stage")
     vocabulary = Vocabulary.load(folder / "vocabulary.txt")
     if vocabulary.digest != record["vocabulary"]:
         raise RunError(
@@ -102,8 +158,24 @@ def load_model(
         )
     sizes = ModelSizes.of(record["sizes"])
     model = replace(sizes, dropouts=dropouts or sizes.dropouts).build(len(vocabulary))
-    model.load_state_dict(torch.load(folder / "model.pt", map_location="cpu", weights_only=True))
+    try:
+        model.load_state_dict(read_tensors(folder / "model.pt"))
+    except RuntimeError as error:
+        raise RunError(f"{folder}: model.pt does not have the sizes and words of run.json") from error
     return model, vocabulary, record
+
+
+def origin(start: Path) -> dict[str, Any]:
+    """What a record says of the model that a run starts from: a run's folder, or an exported encoder.
+
+    Raises:
+        RunError: its record is damaged.
+    """
+    exported = start.suffix == ".pt"
+    record = read_record(start.with_suffix(".json") if exported else start / "run.json", "stage")
+    weights = (start if exported else start / "model.pt").read_bytes()
+    about = {key: record[key] for key in ("stage", "corpora", "corpus") if key in record}
+    return about | {"weights": sha256(weights).hexdigest()[:16]}
 
 
 def carried_over(
@@ -113,30 +185,58 @@ def carried_over(
     sizes: ModelSizes,
     dropouts: Dropouts | None = None,
 ) -> LanguageModel:
-    """The same model for another vocabulary: known words keep their rows and biases, new ones get the mean."""
+    """The same model for another vocabulary: known words keep their rows and biases, new ones get the mean.
+
+    Where the other vocabulary is too small for as many clusters, their entries in the softmax begin anew.
+    """
     moved = replace(sizes, dropouts=dropouts or sizes.dropouts).build(len(new))
     weights = model.state_dict()
     weights["encoder.weight"] = match_embeddings(weights["encoder.weight"], old, new)
     weights["softmax.weight"] = weights["encoder.weight"]
     weights["softmax.bias"] = match_embeddings(weights["softmax.bias"].unsqueeze(1), old, new).squeeze(1)
-    moved.load_state_dict(weights)
+    begun = moved.state_dict()
+    same = {name for name in begun if name in weights and weights[name].shape == begun[name].shape}
+    moved.load_state_dict(begun | {name: weights[name] for name in same})
     with torch.no_grad():
         moved.encoder.weight[moved.encoder.pad_id] = 0
     return moved
 
 
+def usable(device: str) -> str:
+    """The name of a device, once something could be put there.
+
+    Raises:
+        RunError: this machine, or this build of PyTorch, has no such device.
+    """
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).split("\n")[0].rstrip(".")
+        raise RunError(f"--device: got {device!r}, which is not here ({reason}); cpu always is") from error
+    return device
+
+
 @contextmanager
-def processes(device: str) -> Iterator[tuple[int, int]]:
-    """This process's rank and how many there are: those of `torchrun`, or 0 of 1."""
+def processes(device: str) -> Iterator[tuple[int, int, str]]:
+    """This process's rank, how many there are, and its device: as `torchrun` says, or 0 of 1.
+
+    A process group that exists already is used, and left as it is.
+    """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
-        yield 0, 1
+        yield 0, 1, device
         return
-    distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    if device == "cuda":  # one GPU for each process of a machine
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device)
+    begun = not distributed.is_initialized()
+    if begun:
+        distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
-        yield distributed.get_rank(), world
+        yield distributed.get_rank(), world, device
     finally:
-        distributed.destroy_process_group()
+        if begun:
+            distributed.destroy_process_group()
 
 
 @dataclass(frozen=True)
@@ -149,6 +249,20 @@ class Stage:
     text: Tensor  # (N,)
     held_out: dict[str, Tensor]  # name of a text -> its words
     about: dict[str, Any]  # what the record says of the stage: its name, its corpora
+
+    def made(self, settings: LMSettings, world: int) -> dict[str, Any]:
+        """All that decides how the run comes out; two runs that agree in it are the same run."""
+        return as_stored(
+            {
+                **self.about,
+                "settings": asdict(settings),
+                "sizes": asdict(self.sizes),
+                "vocabulary": self.vocabulary.digest,
+                "words": len(self.text),
+                "text": sha256(self.text.numpy().tobytes()).hexdigest()[:16],
+                "processes": world,
+            }
+        )
 
 
 def run_stage(
@@ -169,26 +283,12 @@ def run_stage(
     Raises:
         RunError: the folder belongs to a run with other settings, text, words or sizes.
     """
-    with processes(device) as (rank, world):
-        if device.startswith("cuda") and world > 1:
-            device = f"cuda:{os.environ['LOCAL_RANK']}"
-        made = {
-            **stage.about,
-            "settings": asdict(settings),
-            "sizes": asdict(stage.sizes),
-            "vocabulary": stage.vocabulary.digest,
-            "words": len(stage.text),
-            "text": sha256(stage.text.numpy().tobytes()).hexdigest()[:16],
-            "processes": world,
-        }
-        made = json.loads(json.dumps(made))  # tuples become lists, as they will be when read back
-        path = folder / "run.json"
+    with processes(device) as (rank, world, device):
+        made = stage.made(settings, world)
+        path, checkpoint = folder / "run.json", folder / "checkpoint.pt"
         if path.exists():
-            earlier = json.loads(path.read_text(encoding="utf-8"))
-            if changed := [key for key in made if earlier.get(key) != made[key]]:
-                raise RunError(
-                    f"{folder}: holds a run with other {', '.join(changed)}; name another folder for --out"
-                )
+            earlier = read_record(path)
+            refuse_other(made, earlier, folder)
             if (folder / "model.pt").exists():
                 return earlier
         elif rank == 0:
@@ -197,9 +297,9 @@ def run_stage(
             write_json(made, path)
         training = LMTraining(stage.model.to(device), stage.text.to(device), settings, rank, world)
         before = _judged(stage, device)
-        checkpoint = folder / "checkpoint.pt"
         if checkpoint.exists():
-            training.load_state_dict(torch.load(checkpoint, map_location=device, weights_only=True)[rank])
+            first, *others = read_tensors(checkpoint, device)
+            training.load_state_dict(first | ([{}, *others][rank]))
         while training.step < training.steps:
             losses = training.run(every)
             whole = _of_all(training.state_dict(), world)
@@ -213,23 +313,32 @@ def run_stage(
             "curve": _curve(training),
         }
         if rank == 0:
-            save_atomically(stage.model.to("cpu").state_dict(), folder / "model.pt")
             write_json(record, path)
+            # after the record: a folder with a model is a finished run
+            save_atomically(stage.model.to("cpu").state_dict(), folder / "model.pt")
             checkpoint.unlink(missing_ok=True)
         return record
 
 
 def _of_all(mine: dict[str, Any], world: int) -> list[dict[str, Any]]:
-    """What every process has to keep, in one list, so that one file is always a whole checkpoint."""
+    """A whole checkpoint: all of this process's, then what every other one has of its own.
+
+    Weights, optimizer and losses are the same everywhere; states of the text and random numbers are not.
+    """
     if world == 1:
         return [mine]
+    state = tuple((hidden.cpu(), cell.cpu()) for hidden, cell in mine["state"])
     everyone: list[Any] = [None] * world
-    distributed.all_gather_object(everyone, mine)
-    return everyone
+    distributed.all_gather_object(everyone, {"state": state, "random": mine["random"]})
+    return [mine, *everyone[1:]]
 
 
 def _judged(stage: Stage, device: str) -> dict[str, float]:
-    return {name: round(perplexity(stage.model, ids.to(device)), 2) for name, ids in stage.held_out.items()}
+    """Perplexities on the held-out texts; a short one is read in fewer than 32 streams."""
+    return {
+        name: round(perplexity(stage.model, ids.to(device), max(1, min(32, len(ids) // 2))), 2)
+        for name, ids in stage.held_out.items()
+    }
 
 
 def _curve(training: LMTraining, points: int = 50) -> list[list[float]]:
@@ -264,13 +373,13 @@ def load_encoder(path: Path, dropouts: Dropouts | None = None) -> tuple[AWDLSTM,
         raise RunError(
             f"{path}: not found, or without {about_path.name}; `python -m papertrail.ulmfit export` makes both"
         )
-    about = json.loads(about_path.read_text(encoding="utf-8"))
+    about = read_record(about_path, "bytes", "sha256", "sizes", "stage")
     content = path.read_bytes()
     if (len(content), sha256(content).hexdigest()) != (about["bytes"], about["sha256"]):
         raise RunError(
             f"{path}: {len(content)} bytes with another SHA-256 than {about_path.name} says ({about['bytes']})"
         )
-    stored = torch.load(path, map_location="cpu", weights_only=True)
+    stored = read_tensors(path)
     vocabulary = Vocabulary(stored["words"].split("\n"))
     sizes = replace(ModelSizes.of(about["sizes"]), dropouts=dropouts or Dropouts())
     encoder = sizes.build(len(vocabulary)).encoder
