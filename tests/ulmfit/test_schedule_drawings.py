@@ -7,8 +7,8 @@ import pytest
 from drawn import check_drawing
 
 from papertrail.figures import to_svg
+from papertrail.ulmfit.fine_tuning import FineTuningHistory
 from papertrail.ulmfit.schedule_drawings import (
-    FineTuningHistory,
     alt_unfreezing,
     draw_published_goes_negative,
     draw_schedules,
@@ -128,7 +128,7 @@ def test_a_frame_stays_small(name, step):
 )  # fmt: skip
 def test_a_history_that_does_not_fit_together_is_named(change, says):
     with pytest.raises(ValueError, match=f"^{says}"):
-        replace(RUNS["gradual"], **change)
+        alt_unfreezing(replace(RUNS["gradual"], **change), 0)
 
 
 @pytest.mark.parametrize("step", [-1, 240])

@@ -62,6 +62,10 @@ class FineTuningHistory:
     losses: list[float]  # nats a document
     epochs_at: list[int]  # the update at which each epoch starts
 
+    def epoch(self, step: int) -> int:
+        """The epoch in which a step lies, counted from 1."""
+        return sum(start <= step for start in self.epochs_at)
+
 
 def padded(documents: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
     """Documents side by side, padded on the right.

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from matplotlib.axes import Axes
 
 from papertrail import figures as look
 from papertrail.figures import Drawing
+from papertrail.ulmfit.fine_tuning import FineTuningHistory
 from papertrail.ulmfit.schedules import (
     Schedule,
     circular,
@@ -101,44 +101,23 @@ def draw_published_goes_negative(total_steps: int = 19) -> Drawing:
     )
 
 
-@dataclass(frozen=True)
-class FineTuningHistory:
-    """What one fine-tuning run did: every group's rate and the training loss at every step.
-
-    Raises:
-        ValueError: the lists do not fit each other, or there are more groups than line styles.
-    """
-
-    method: str
-    group_names: list[str]  # from the input up
-    rates: list[list[float]]  # [step][group], 0.0 where the group is frozen
-    losses: list[float]  # [step]
-    epochs_at: list[int]  # the step at which each epoch starts
-
-    def __post_init__(self) -> None:
-        groups = len(self.group_names)
-        if not 1 <= groups <= len(GROUP_LOOKS):
-            raise ValueError(f"group_names: got {groups}; allowed are 1 to {len(GROUP_LOOKS)}")
-        if len(self.rates) != len(self.losses) or not self.losses:
-            raise ValueError(
-                f"losses: got {len(self.losses)}; allowed are {len(self.rates)}, one for each step"
-            )
-        if not all(0 <= loss < math.inf for loss in self.losses) or not any(self.losses):
-            raise ValueError("losses: allowed are finite numbers from 0 up, not all of them 0")
-        if wrong := [len(row) for row in self.rates if len(row) != groups]:
-            raise ValueError(f"rates: a step has {wrong[0]} groups; allowed are {groups}")
-        if not any(rate > 0 for row in self.rates for rate in row):
-            raise ValueError("rates: all are 0; at least one group must learn at some step")
-        starts = self.epochs_at
-        if not starts or starts[0] != 0 or sorted(set(starts)) != starts or starts[-1] >= len(self.losses):
-            raise ValueError(f"epochs_at: got {starts}; allowed are rising steps that start at 0")
-
-    def epoch(self, step: int) -> int:
-        """The epoch in which a step lies, counted from 1."""
-        return sum(start <= step for start in self.epochs_at)
-
-
-def _check_step(history: FineTuningHistory, step: int) -> None:
+def _check(history: FineTuningHistory, step: int) -> None:
+    """Refuse, by name, a history that cannot be drawn, and a step that it has not."""
+    groups, starts = len(history.group_names), history.epochs_at
+    if not 1 <= groups <= len(GROUP_LOOKS):
+        raise ValueError(f"group_names: got {groups}; allowed are 1 to {len(GROUP_LOOKS)}")
+    if len(history.rates) != len(history.losses) or not history.losses:
+        raise ValueError(
+            f"losses: got {len(history.losses)}; allowed are {len(history.rates)}, one for each step"
+        )
+    if not all(0 <= loss < math.inf for loss in history.losses) or not any(history.losses):
+        raise ValueError("losses: allowed are finite numbers from 0 up, not all of them 0")
+    if wrong := [len(row) for row in history.rates if len(row) != groups]:
+        raise ValueError(f"rates: a step has {wrong[0]} groups; allowed are {groups}")
+    if not any(rate > 0 for row in history.rates for rate in row):
+        raise ValueError("rates: all are 0; at least one group must learn at some step")
+    if not starts or starts[0] != 0 or sorted(set(starts)) != starts or starts[-1] >= len(history.losses):
+        raise ValueError(f"epochs_at: got {starts}; allowed are rising steps that start at 0")
     if not 0 <= step < len(history.losses):
         raise ValueError(f"step: got {step}; allowed are 0 to {len(history.losses) - 1}")
 
@@ -157,7 +136,7 @@ def alt_unfreezing(history: FineTuningHistory, step: int) -> str:
     Raises:
         ValueError: the run has no such step.
     """
-    _check_step(history, step)
+    _check(history, step)
     named = reversed(list(zip(history.group_names, history.rates[step], strict=True)))
     said = ", ".join(f"{name} {'frozen' if rate == 0 else _number(rate)}" for name, rate in named)
     xs, smooth, width = _smooth(history.losses)
