@@ -1,13 +1,17 @@
-"""Each of chapter 4's checks on published numbers comes with a planted fault that flips it."""
+"""Each of chapter 4's checks comes with a planted fault that flips it."""
 
 import pytest
 
 from papertrail import claims
+from papertrail.ulmfit import checks as run
 from papertrail.ulmfit import checks_published as checks
 from papertrail.ulmfit import published as paper
+from papertrail.ulmfit.fine_tuning import MISSING_ROW, ULMFIT
+from papertrail.ulmfit.measurements import SoftmaxCheck, TiedGroup
+from papertrail.ulmfit.recipe import STARTS, Recipe
+from papertrail.ulmfit.recorded_recipe import LanguageRun, RecordedRecipe
 
-MODULE = "papertrail.ulmfit.checks_published"
-ROWS = [row for row in claims.load() if row.check and row.check.startswith(f"{MODULE}:")]
+ROWS = [row for row in claims.load() if row.chapter == "ulmfit" and row.check]
 
 
 def number(name, key, value):
@@ -24,7 +28,48 @@ def errors(imdb, trec, ag):
     return {"IMDb": imdb, "TREC-6": trec, "AG": ag}
 
 
+def measured(name, value):
+    """A fault: a measurement that the check calls gives something else."""
+    return lambda monkeypatch: monkeypatch.setattr(run, name, lambda *arguments: value)
+
+
+def recorded(scratch=0.4, general=0.3, both=0.1, gain=0.0):
+    """Five languages with the same errors from each start, but for half a point each; and what unfreezing gains."""
+
+    def one(language, encoder):
+        small = language / 200
+        errors = {
+            start: [[error + small]] * 4
+            for start, error in zip(STARTS, (scratch, general, both), strict=True)
+        }
+        methods = {ULMFIT: [[0.2 + small]] * 3, MISSING_ROW: [[0.2 + gain + 2 * small]] * 3}
+        starts = Recipe((12, 20, 40, 100), errors, 1)
+        return LanguageRun(language, encoder, 1, {}, {}, starts, Recipe((12, 20, 40), methods, 1), 1.0)
+
+    return RecordedRecipe([one(n, encoder) for n in range(5) for encoder in ("lstm", "transformer")])
+
+
+def shots(ours, scratch, words, sizes=(50, 200)):
+    """Recorded runs on reviews: errors of three seeds around these means."""
+    kinds = {("general+target", ULMFIT): ours, ("none", "one rate"): scratch, ("none", "bag of words"): words}
+    return {}, [
+        {"start": start, "method": method, "labels": n, "seed": seed, "error": error + 0.01 * seed}
+        for (start, method), error in kinds.items()
+        for n in sizes
+        for seed in range(3)
+    ]
+
+
 FAULTS = {
+    "dropconnect-is-one-mask": measured("measure_one_mask", [0.1, 0.1, 0.1]),
+    "adaptive-softmax-is-exact": measured("measure_softmax", SoftmaxCheck(1e-3, 1e-15, 0.2)),
+    "tied-embedding-learns-fast": measured(
+        "measure_tied_group", TiedGroup([50.0] * 2, [44.0] * 2, [41.0] * 2)
+    ),
+    "pretraining-helps-here": measured("load_recipe", recorded(scratch=0.1)),
+    "stage-two-helps-here": measured("load_recipe", recorded(general=0.1)),
+    "unfreezing-helps-here": measured("load_recipe", recorded(gain=0.1)),
+    "pretraining-helps-on-reviews": measured("load_runs", shots(0.3, 0.3, 0.3)),
     "ulmfit-a-year-after": lambda monkeypatch: monkeypatch.setattr(checks, "ARXIV", (2018, 6)),
     "ulmfit-state-of-the-art": number("DATASETS", "WMT", ("translation", 0, 4_500_000)),
     "transformers-fine-tune-all-at-once": number("T5_GRADUAL", "GLUE", 83.29),
@@ -56,6 +101,35 @@ def test_a_planted_fault_flips_the_check(row, monkeypatch):
     assert claims.check_function(row)().verdict == row.verdict
     FAULTS[row.id](monkeypatch)
     assert claims.check_function(row)().verdict != row.verdict
+
+
+def test_a_pretrained_start_must_win_on_every_language_and_by_half(monkeypatch):
+    for scratch, verdict in ((0.4, "holds-at-small-scale"), (0.15, "imprecise"), (0.05, "wrong")):
+        monkeypatch.setattr(run, "load_recipe", lambda scratch=scratch: recorded(scratch=scratch))
+        assert run.pretraining_here().verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("gain", "verdict"),
+    [(0.1, "holds-at-small-scale"), (-0.1, "wrong"), (-0.01, "wrong"), (0.0, "holds-at-small-scale")],
+)
+def test_unfreezing_helps_where_every_case_is_clearly_above_zero(gain, verdict, monkeypatch):
+    # the five languages differ by half a point each in what unfreezing gains: at 0 the mean is one point
+    monkeypatch.setattr(run, "load_recipe", lambda: recorded(gain=gain))
+    assert run.unfreezing_here().verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("ours", "scratch", "words", "verdict"),
+    [(0.2, 0.4, 0.3, "holds-at-small-scale"), (0.25, 0.4, 0.26, "imprecise"), (0.4, 0.3, 0.5, "wrong")],
+)
+def test_pretraining_on_reviews_must_beat_new_weights_and_bag_of_words(
+    ours, scratch, words, verdict, monkeypatch
+):
+    monkeypatch.setattr(run, "load_runs", lambda experiment: shots(ours, scratch, words))
+    assert run.pretraining_on_reviews().verdict == verdict
+    monkeypatch.setattr(run, "load_runs", lambda experiment: shots(ours, scratch, words, sizes=()))
+    assert run.pretraining_on_reviews().verdict == "wrong"
 
 
 @pytest.mark.parametrize(

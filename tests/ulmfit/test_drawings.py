@@ -1,0 +1,151 @@
+"""The chapter's tables and figures say what was measured, and keep the course's rules for drawings."""
+
+import pytest
+from drawn import check_drawing
+
+from papertrail.ulmfit import awd_drawings, recipe_drawings, review_drawings
+from papertrail.ulmfit.awd_drawings import FEATURES, STEPS, WORDS, draw_masks, measure_masks
+from papertrail.ulmfit.fine_tuning import MISSING_ROW, ULMFIT
+from papertrail.ulmfit.measurements import LiveReviews
+from papertrail.ulmfit.recipe import STARTS, LanguageStages, Recipe
+from papertrail.ulmfit.recorded_recipe import LanguageRun, RecordedRecipe
+
+RECIPE = Recipe(
+    (20, 40),
+    dict(zip(STARTS, ([[0.7, 0.6], [0.5, 0.4]], [[0.3, 0.2]] * 2, [[0.01, 0.02]] * 2), strict=True)),
+    2,
+)
+
+
+def test_locked_masks_hold_for_all_steps_word_masks_for_all_places_of_a_word_and_ordinary_ones_for_neither():
+    masks = measure_masks()
+    assert all(mask.shape == (FEATURES, STEPS) for mask in masks.values())
+    assert bool((masks["locked"].all(1) == masks["locked"].any(1)).all())
+    by_word = {
+        word: {bool(kept) for kept, w in zip(masks["of words"].T.all(1), WORDS, strict=True) if w == word}
+        for word in WORDS
+    }
+    assert (
+        all(len(kept) == 1 for kept in by_word.values())
+        and {True} in by_word.values()
+        and {False} in by_word.values()
+    )
+    assert not bool((masks["ordinary"].all(1) == masks["ordinary"].any(1)).any())
+
+
+def test_the_masks_figure_counts_what_it_shows():
+    check_drawing(draw_masks)
+    masks = measure_masks()
+    gone = int((~masks["locked"]).all(1).sum())
+    assert f"{gone} features are dropped at all steps" in draw_masks()[1] and 0 < gone < FEATURES
+
+
+def test_the_recipes_figure_says_each_starts_error_to_a_quarter():
+    check_drawing(lambda: recipe_drawings.draw_recipe(RECIPE))
+    alt = recipe_drawings.draw_recipe(RECIPE)[1]
+    assert "from scratch about 3/4 at 20 labels, about 1/2 at 40 labels" in alt
+    assert "general and target text almost 0 at 20 labels" in alt and "2 seeds" in alt
+
+
+def test_perplexities_and_methods_are_tabled_rounded():
+    stages = LanguageStages(
+        {"after stage 1": 20.4, "after stage 2": 23.6},
+        {"after stage 1": 58.6, "after stage 2": 25.5},
+        {},
+        None,
+        "lstm",
+    )
+    assert recipe_drawings.table_of_perplexities(stages)[1] == [
+        ["after stage 1", "20", "59"],
+        ["after stage 2", "24", "26"],
+    ]
+    methods = Recipe((20,), {ULMFIT: [[0.02, 0.06]], MISSING_ROW: [[0.09, 0.07]]}, 2)
+    assert recipe_drawings.table_of_methods(methods)[1] == [[ULMFIT, "about 5%"], [MISSING_ROW, "about 10%"]]
+
+
+def recorded(gain):
+    def run(language, encoder):
+        errors = {ULMFIT: [[0.2], [0.1], [0.0]], MISSING_ROW: [[0.2 + gain], [0.1], [0.01 * language]]}
+        starts = Recipe((12, 20, 40, 100), {start: [[0.5]] * 4 for start in STARTS}, 1)
+        return LanguageRun(language, encoder, 1, {}, {}, starts, Recipe((12, 20, 40), errors, 1), 1.0)
+
+    return RecordedRecipe([run(n, encoder) for n in range(3) for encoder in ("lstm", "transformer")])
+
+
+def test_the_comparison_counts_a_lower_error_with_unfreezing_as_a_gain():
+    check_drawing(lambda: recipe_drawings.draw_unfreezing_comparison(recorded(0.03)))
+    alt = recipe_drawings.draw_unfreezing_comparison(recorded(0.03))[1]
+    assert (
+        "LSTM: 12 labels +3.0 (+3.0 to +3.0), 20 labels +0.0 (+0.0 to +0.0), 40 labels +1.0 (+0.0 to +2.0)"
+        in alt
+    )
+    assert (
+        "12 labels −3.0" in recipe_drawings.draw_unfreezing_comparison(recorded(-0.03))[1]
+        and "3 languages" in alt
+    )
+
+
+def runs(*found):
+    keys = ("start", "method", "labels", "seed", "error")
+    return [dict(zip(keys, run, strict=True)) for run in found]
+
+
+RUNS = runs(
+    ("none", "one rate", 50, 0, 0.4),
+    ("none", "one rate", 50, 1, 0.5),
+    ("none", "one rate", 200, 0, 0.3),
+    ("general+target", ULMFIT, 50, 0, 0.2),
+    ("general+target", ULMFIT, 200, 0, 0.1),
+    ("general+target", "one rate", 50, 0, 0.9),
+)
+RECORD = {
+    "settings": {"test": 5000},
+    "language_models": {
+        "general": {
+            "words": 3_500_000,
+            "settings": {"passes": 3},
+            "perplexity_before": {"general": 4000.0},
+            "perplexity": {"general": 85.6},
+        },
+        "general+target": {
+            "words": 5_200_000,
+            "settings": {"passes": 3},
+            "perplexity_before": {"general": 90.0, "target": 250.0},
+            "perplexity": {"general": 150.4, "target": 71.2},
+        },
+    },
+}
+
+
+@pytest.fixture
+def low_shot(monkeypatch):
+    monkeypatch.setattr(review_drawings, "load_runs", lambda experiment: (RECORD, RUNS))
+
+
+def test_the_low_shot_figure_shows_means_of_the_seeds_there_are(low_shot):
+    check_drawing(review_drawings.draw_low_shot)
+    alt = review_drawings.draw_low_shot()[1]
+    assert "5,000 reviews" in alt and "2 seeds" in alt
+    assert (
+        "new weights 45% at 50, 30% at 200" in alt
+        and "general text, then reviews 20% at 50, 10% at 200" in alt
+    )
+
+
+def test_the_language_models_table_has_before_and_after_for_stage_two_alone(low_shot):
+    assert review_drawings.table_of_language_models()[1] == [
+        ["general text", "3 x 3.5 million", "86", ""],
+        ["general text, then reviews", "3 x 5.2 million", "90 → 150", "250 → 71"],
+    ]
+
+
+def test_live_errors_are_said_to_the_nearest_five_percent():
+    rows = review_drawings.table_of_live(LiveReviews([0.21, 0.23], [0.288], 200, 500))[1]
+    assert [row[1] for row in rows] == ["about 20%", "about 30%"]
+
+
+def test_the_table_of_corpora_gives_terms_and_the_making_of_labels_for_each():
+    header, rows = review_drawings.table_of_corpora()
+    assert [row[0] for row in rows] == ["imdb", "bbc", "wikipedia", "own", "own-general"]
+    assert all(len(row) == len(header) and all(row) for row in rows)
+    assert awd_drawings.SHARE == 0.4
