@@ -104,6 +104,41 @@ SURVIVORS: dict[str, dict[str, dict[str, str]]] = {
             "line 74: stop - start -> start - stop": "the same: only its square and how many there are count",
         },
     },
+    "ulmfit": {
+        "triangle": {
+            "line 12: 1e-09 -> 2e-09": "the same: any small number keeps a whole product whole",
+            "line 12: 1e-09 -> 5e-10": "the same: any small number keeps a whole product whole",
+            "line 35: max(0.0, 1 - (step - cut) / fall) -> max(1 - (step - cut) / fall, 0.0)": (
+                "the same: max has no order"
+            ),
+            "line 49: step < cut -> step <= cut": "the same: both lines give 1 at the cut, and divide by a cut of 0",
+            "line 65: printed(step, total_steps, 1.0, cut_frac, ratio) < 0 -> "
+            "printed(step, total_steps, 1.0, cut_frac, ratio) <= 0": "right: only rounding makes a rate exactly 0",
+            "line 65: 1.0 -> 2.0": "the same: the highest rate does not change a sign",
+        },
+        "freeze": {
+            "line 85: torch.equal(new, old) -> torch.equal(old, new)": "the same: to be equal has no order",
+            "line 85: zip(group, copies) -> zip(copies, group)": "the same: to be equal has no order",
+            "line 86: zip(groups, before) -> zip(before, groups)": "the same: to be equal has no order",
+        },
+        "pool": {
+            "line 61: torch.maximum(most, chunk.masked_fill(padding, -torch.inf).amax(dim=1)) -> "
+            "torch.maximum(chunk.masked_fill(padding, -torch.inf).amax(dim=1), most)": "the same: max has no order",
+            "line 64: 0 -> -1": "the same: what is read there for a document that has ended is not used",
+            "line 76: 1 -> -1": "the same: of two axes the second is the last",
+        },
+        "split": {
+            "line 53: 1 -> 2": "the same: the order of the counts does not change when all are doubled",
+            "line 53: 0 -> 1": "the same: the order of the counts does not change when all are one higher",
+            "line 53: 0 -> -1": "the same: the order of the counts does not change when all are one lower",
+        },
+        "perplexity": {
+            "line 44: 1 -> 0": "the same: range refuses a step of 0 with a ValueError too",
+            "line 47: min(start + size, last) -> min(last, start + size)": "the same: min has no order",
+            "line 64: losses(head, tails, text[start + 1:stop + 1]).sum().item() -> "
+            "losses(head, tails, text[start + 1:stop + 1]).sum()": "the same: a tensor of one number counts as one",
+        },
+    },
 }
 
 
