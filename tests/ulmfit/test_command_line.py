@@ -135,6 +135,24 @@ def test_the_documents_that_judge_are_the_splits_own(folder, monkeypatch):
         assert [sum(d.label == label for d in learned) for label in (0, 1)] == [10, 10]
 
 
+def test_new_weights_learn_at_one_rate_and_pretrained_ones_by_the_recipe_or_the_row_that_is_named(
+    folder, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(
+        command_line, "run_classifier", lambda training, *_, **__: asked.append(training) or {}
+    )
+    for start, more in (("none", ()), (f"{folder}/both", ()), (f"{folder}/both", ("--method", "Last"))):
+        with pytest.raises(KeyError, match="error"):  # no record, so nothing to print
+            main(classify(folder, start, *more))
+    peaks = [[max(rates) for rates in zip(*training.table.rates, strict=True)] for training in asked]
+    assert [len(set(peak)) for peak in peaks] == [1, 4, 2]
+    assert peaks[0][0] == pytest.approx(
+        0.003, rel=0.01
+    )  # every group alike, and above what the recipe gives it
+    assert peaks[1][0] < peaks[1][1] < peaks[1][2] < peaks[1][3] and peaks[2] == [0, 0, 0, 0.001]
+
+
 def test_an_exported_file_starts_a_classifier_as_its_run_does(folder, capsys):
     assert main(["export", "--from", f"{folder}/both", "--out", f"{folder}/encoder.pt"]) == 0
     size = (folder / "encoder.pt").stat().st_size
