@@ -165,6 +165,7 @@ def collect(experiment: str, folder: Path) -> Path:
             "language_models": models,
             "runs": found,
             "planned": len(list(runs_of(experiment))),
+            "runs_cpu_seconds": round(sum(run.get("cpu", 0.0) for run in found)),
         },
     )
 
