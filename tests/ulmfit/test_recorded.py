@@ -71,6 +71,7 @@ def test_what_is_finished_is_collected_with_the_language_models_that_it_started_
     made, tmp_path, monkeypatch
 ):
     make_all("low-shot", tmp_path, (0, 9))
+    (tmp_path / "target" / "model.pt").unlink()  # still at work
     for name in ("general", "general+target"):
         (tmp_path / name / "run.json").write_text(
             json.dumps({"words": 5, "settings": {"passes": 3}, "perplexity": {"target": 9.0}, "curve": []})

@@ -151,8 +151,8 @@ def collect(experiment: str, folder: Path) -> Path:
     models = {}
     for name in ("general", "general+target", "target"):
         path = folder / name / "run.json"
-        if not path.exists():
-            continue
+        if not (folder / name / "model.pt").exists():
+            continue  # not yet trained
         record = json.loads(path.read_text(encoding="utf-8"))
         models[name] = {key: record[key] for key in ("corpora", "corpus", "words", "settings", "perplexity_before",
                                                      "perplexity", "text", "vocabulary") if key in record}  # fmt: skip
