@@ -90,14 +90,14 @@ def batches_by_length(lengths: Sequence[int], batch_size: int, generator: torch.
     """One epoch's batches, in random order, each of documents of about one length, so that little is padding.
 
     Documents are shuffled, sorted by length within sixteen batches' worth, and cut. Sizes differ by one at most, so
-    none is a single document, which batch normalization could not use.
+    that none is a single document, which batch normalization could not use.
 
     Raises:
-        ValueError: fewer than two documents, or a batch size below 2.
+        ValueError: fewer than two documents, or a batch size below 3 (three documents in twos leave one alone).
     """
-    if len(lengths) < 2 or batch_size < 2:
+    if len(lengths) < 2 or batch_size < 3:
         raise ValueError(
-            f"documents, batch_size: got {len(lengths)} and {batch_size}; allowed are integers from 2 up"
+            f"documents, batch_size: got {len(lengths)} and {batch_size}; allowed are integers from 2 and from 3 up"
         )
     order = torch.randperm(len(lengths), generator=generator).tolist()
     pool = 16 * batch_size
