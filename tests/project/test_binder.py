@@ -57,7 +57,10 @@ def test_binder_gets_the_cpu_build_and_no_tools(binder):
 
 CHAPTERS = [
     "architecture_diagram",
-    *(pytest.param(name, marks=pytest.mark.long) for name in ("layer_norm_placement", "fast_weights", "ulmfit")),
+    *(
+        pytest.param(name, marks=pytest.mark.long)
+        for name in ("layer_norm_placement", "fast_weights", "ulmfit")
+    ),
 ]
 
 

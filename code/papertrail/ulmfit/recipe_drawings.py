@@ -5,12 +5,21 @@ from papertrail.ulmfit.recipe import STARTS, TARGET_TOPICS, LanguageStages, Reci
 from papertrail.ulmfit.recorded_recipe import RecordedRecipe
 
 Table = tuple[list[str], list[list[str]]]
+TARGET_ONLY = "target text only"
 LOOKS = dict(zip(STARTS, ((ORANGE, "o"), (GREEN, "s"), (BLUE, "D")), strict=True))
 
 
 def table_of_perplexities(stages: LanguageStages) -> Table:
-    """Perplexities on held-out text of both kinds, rounded to what does not depend on the processor."""
-    rows = [[name, f"{stages.general[name]:.0f}", f"{stages.target[name]:.0f}"] for name in stages.general]
+    """Perplexities on held-out text of both kinds, in tens: what does not depend on the processor."""
+
+    def tens(value: float) -> str:
+        return f"about {10 * round(value / 10)}"
+
+    rows = [
+        # a model that never read general text has no business there
+        [name, "" if name == TARGET_ONLY else tens(stages.general[name]), tens(stages.target[name])]
+        for name in stages.general
+    ]
     return ["language model", "general text", "target text"], rows
 
 
@@ -53,9 +62,9 @@ def draw_recipe(recipe: Recipe) -> Drawing:
 
 
 def table_of_methods(recipe: Recipe) -> Table:
-    """Errors of ways of fine-tuning after both stages, to the nearest five percent."""
+    """Errors of ways of fine-tuning after both stages, to a quarter."""
     (size,) = recipe.sizes
-    rows = [[method, f"about {5 * round(20 * recipe.mean(method, size))}%"] for method in recipe.errors]
+    rows = [[method, nearest_quarter(recipe.mean(method, size))] for method in recipe.errors]
     return ["fine-tuning", f"error, {size} labels, {recipe.seeds} seeds"], rows
 
 

@@ -51,16 +51,20 @@ def table_of_language_models() -> Table:
     return ["trained on", "words read", "perplexity, general", "perplexity, reviews"], rows
 
 
-def nearest_five(errors: list[float]) -> str:
-    """A mean error to the nearest five percent: what stays the same from processor to processor."""
-    return f"about {round(20 * mean(errors)) * 5}%"
+def rough(errors: list[float]) -> str:
+    """A mean error as far as it stays the same from processor to processor."""
+    return next(
+        said
+        for limit, said in ((0.25, "under 25%"), (0.4, "25 to 40%"), (1.1, "over 40%"))
+        if mean(errors) < limit
+    )
 
 
 def table_of_live(live: LiveReviews) -> Table:
     """Errors of the live run."""
     return ["classifier", f"error, {live.labels} labels, {live.judged} reviews"], [
-        ["stored encoder, ULMFiT's stage 3", nearest_five(live.ulmfit)],
-        ["bag of words", nearest_five(live.bag_of_words)],
+        ["stored encoder, ULMFiT's stage 3", rough(live.ulmfit)],
+        ["bag of words", rough(live.bag_of_words)],
     ]
 
 
