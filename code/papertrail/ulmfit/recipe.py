@@ -152,24 +152,39 @@ def _copy(model: LanguageModel) -> dict[str, torch.Tensor]:
 def classify(
     stages: LanguageStages, start: str, method: str | Method, labels: int, seed: int, test: int = TEST
 ) -> tuple[float, FineTuningHistory]:
-    """Fine-tune one classifier on `labels` documents of the target text; its error on others, and its history."""
-    draws = torch.Generator().manual_seed(1000 + seed)
-    tokens, topics = stages.language.documents(labels + test, TARGET_TOPICS, DIALECT, draws)
+    """Fine-tune one classifier on `labels` documents of the target text; its error on others, and its history.
+
+    Every topic has as many labeled documents; they are other ones for each language and seed.
+
+    Raises:
+        ValueError: `labels` is not a multiple of the number of topics.
+    """
+    at_least_one(labels=labels)
+    if labels % len(TARGET_TOPICS):
+        raise ValueError(f"labels: got {labels}; allowed are multiples of the {len(TARGET_TOPICS)} topics")
+    draws = torch.Generator().manual_seed(100_000 + 1000 * stages.language.seed + seed)
+    pool = 3 * labels + 40  # each topic's share is in it, but for a chance below one in a million
+    tokens, topics = stages.language.documents(pool + test, TARGET_TOPICS, DIALECT, draws)
+    each = [
+        (topics[:pool] == topic).nonzero().flatten()[: labels // len(TARGET_TOPICS)]
+        for topic in range(len(TARGET_TOPICS))
+    ]
+    drawn = torch.cat(each)
     with seeded(seed):
         encoder = new_model(stages.encoder).encoder
         encoder.load_state_dict(stages.encoders[start])
         classifier = TextClassifier(encoder, len(TARGET_TOPICS))
     history = fine_tune(
         classifier,
-        list(tokens[:labels]),
-        topics[:labels].tolist(),
+        list(tokens[drawn]),
+        topics[drawn].tolist(),
         method,
         epochs=EPOCHS,
         batch_size=BATCH_SIZE,
         seed=seed,
     )
-    best = class_probabilities(classifier, list(tokens[labels:]), batch_size=test).argmax(-1)
-    return (best != topics[labels:]).float().mean().item(), history
+    best = class_probabilities(classifier, list(tokens[pool:]), batch_size=test).argmax(-1)
+    return (best != topics[pool:]).float().mean().item(), history
 
 
 def _errors(

@@ -21,7 +21,7 @@ from papertrail.ulmfit.text import Vocabulary, tokenize
 
 TEST, VALIDATION = 5000, 1000
 LAST_WORDS = 200  # of a review: what it ends with
-CLASSIFIER_DROPOUTS = Dropouts().times(0.5)  # half of the paper's, for a model of a fortieth of its size
+CLASSIFIER_DROPOUTS = Dropouts().times(0.5)  # half of the paper's, for a much smaller model
 HEAD_DROPOUTS = (0.2, 0.1)
 ONE_RATE = Method(0.003, schedule="slanted-triangular")  # what new weights are trained with
 EPOCHS = {50: 20, 200: 15, 1000: 8, 5000: 4}

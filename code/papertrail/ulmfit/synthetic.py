@@ -21,16 +21,20 @@ DOCUMENT_LENGTH = 41  # xxbos, as before any text that ULMFiT reads, and 40 word
 
 @dataclass(frozen=True)
 class Language:
-    """What a seed fixes: which function word follows which, (30, 30), rows summing to 1."""
+    """What a seed fixes: which function word follows which, (30, 30), rows summing to 1.
+
+    Each topic has the same words in all languages.
+    """
 
     transitions: Tensor
+    seed: int
 
     def documents(
         self, n: int, topics: Sequence[int], dialect: float, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Draw documents of xxbos and 40 words: the words and the number of each document's topic within `topics`.
 
-        Every other word is a function word; each is followed, half of the time, by a content word: one of the
+        Two of three words are function words; each is followed, half of the time, by a content word: one of the
         document's topic (probability 0.9) or of any, by Zipf's law with exponent 0.8, and with probability
         `dialect` one of the topic's dialect words.
 
@@ -80,4 +84,4 @@ def make_language(seed: int) -> Language:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         weights = rows.sample() + 1e-12
-    return Language(weights / weights.sum(1, keepdim=True))
+    return Language(weights / weights.sum(1, keepdim=True), seed)
