@@ -31,10 +31,12 @@ def test_a_softmax_that_forgets_the_clusters_own_probability_is_noticed(monkeypa
     assert found.sum_error > 0.1 and found.loss_error > 0.1
 
 
-def test_one_mask_shows_from_the_second_step_on_and_no_dropconnect_shows_nowhere():
-    gaps = measure_one_mask()
-    assert gaps[0] == 0 and min(gaps[1:]) > 0.01
-    assert measure_one_mask(share=0.0) == [0.0] * 8
+def test_a_loop_with_one_mask_gives_the_kernels_values_and_one_with_fresh_masks_does_not():
+    found = measure_one_mask()
+    assert found.passes[0] == found.fresh_masks[0] == 0 and max(found.one_mask) < 1e-12
+    assert min(found.passes[1:] + found.fresh_masks[1:]) > 0.01
+    without = measure_one_mask(share=0.0)
+    assert max(without.passes + without.one_mask + without.fresh_masks) < 1e-12
 
 
 def test_the_other_order_puts_the_tied_embedding_first_and_keeps_all_parameters():

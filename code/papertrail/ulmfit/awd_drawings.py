@@ -6,6 +6,7 @@ from torch import Tensor
 from papertrail.experiments import seeded
 from papertrail.figures import BLUE, Drawing, headline, new_figure, styled
 from papertrail.ulmfit.awd_lstm import dropped_embedding, locked_dropout
+from papertrail.ulmfit.measurements import OneMask
 
 STEPS, FEATURES, SHARE = 12, 10, 0.4
 WORDS = (3, 7, 3, 5, 1, 7, 3, 2, 5, 3, 6, 7)  # of a sentence in which words come again
@@ -51,3 +52,17 @@ def draw_masks() -> Drawing:
         f"{' and '.join(map(str, words_gone)) or 'none'} of the words, whole, wherever they come."
     )
     return fig, alt
+
+
+def table_of_one_mask(found: OneMask) -> tuple[list[str], list[list[str]]]:
+    """Where two passes part, and which loop gives the kernel's values: differences as 0 or not 0."""
+
+    def said(gap: float) -> str:
+        return "none" if gap < 1e-12 else "yes"
+
+    rows = [
+        ["between two passes", *map(said, found.passes)],
+        ["from a loop with one mask", *map(said, found.one_mask)],
+        ["from a loop with a mask a step", *map(said, found.fresh_masks)],
+    ]
+    return ["difference", *(f"step {i + 1}" for i in range(len(found.passes)))], rows

@@ -52,17 +52,42 @@ def measure_softmax(
     )
 
 
-def measure_one_mask(steps: int = 8, share: float = 0.5, seed: int = 0) -> list[float]:
-    """Largest difference between two passes of one layer with DropConnect, step by step.
+@dataclass(frozen=True)
+class OneMask:
+    """Largest differences of one layer's outputs with DropConnect, step by step."""
 
-    The first step reads no earlier state, so nothing is dropped there; a mask for each step would differ at once
-    between steps, one mask for all keeps two passes apart from the second step on (Merity et al. 2018, section 2).
-    """
+    passes: list[float]  # between two passes
+    one_mask: list[float]  # from a loop by hand with one thinned matrix for all steps
+    fresh_masks: list[float]  # from a loop by hand that thins the matrix anew at each step
+
+
+def measure_one_mask(steps: int = 4, share: float = 0.5, seed: int = 0) -> OneMask:
+    """A layer with DropConnect beside the LSTM's equations as a loop, in float64 (Merity et al. 2018, section 2)."""
+    at_least_one(steps=steps)
     with seeded(seed):
-        layer = WeightDropLSTM(16, 32, share)
-        x = torch.randn(4, steps, 16)
-        one, other = layer(x)[0], layer(x)[0]
-    return (one - other).abs().amax(dim=(0, 2)).tolist()
+        layer = WeightDropLSTM(16, 32, share).double()
+        x = torch.randn(4, steps, 16, dtype=torch.float64)
+        other = layer(x)[0]
+    with seeded(seed + 1):
+        output = layer(x)[0]
+    with seeded(seed + 1):  # the same first draw
+        masks = [torch.nn.functional.dropout(torch.ones_like(layer.weight_hh), share) for _ in range(steps)]
+    loops = [_loop(layer, x, masks[:1] * steps), _loop(layer, x, masks)]
+    return OneMask(*((output - one).detach().abs().amax(dim=(0, 2)).tolist() for one in (other, *loops)))
+
+
+@torch.no_grad()
+def _loop(layer: WeightDropLSTM, x: torch.Tensor, masks: list[torch.Tensor]) -> torch.Tensor:
+    """One LSTM layer step by step, its hidden-to-hidden matrix times a mask at each."""
+    h = c = x.new_zeros(x.shape[0], layer.hidden_dim)
+    outputs = []
+    for t, mask in enumerate(masks):
+        gates = x[:, t] @ layer.weight_ih.T + layer.bias_ih + h @ (layer.weight_hh * mask).T + layer.bias_hh
+        i, f, g, o = gates.chunk(4, dim=1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        outputs.append(h)
+    return torch.stack(outputs, dim=1)
 
 
 class EmbeddingLowest(LanguageModel):
@@ -75,11 +100,14 @@ class EmbeddingLowest(LanguageModel):
 
 @dataclass(frozen=True)
 class TiedGroup:
-    """Perplexities after stage 2, by the group in which the tied embedding learns; one value for each language."""
+    """Perplexities of the target text, by the group in which the tied embedding learns; a value for each language."""
 
     before: list[float]
     top: list[float]
     bottom: list[float]
+    forgotten: list[
+        float
+    ]  # how much more the general text's perplexity rises with the fast group, as a factor
 
 
 def measure_tied_group(
@@ -87,12 +115,14 @@ def measure_tied_group(
 ) -> TiedGroup:
     """Stage 2 on the constructed language with the embedding in the fastest and in the slowest group."""
     at_least_one(documents=documents, target_documents=target_documents)
-    found = TiedGroup([], [], [])
+    found = TiedGroup([], [], [], [])
     for seed in languages:
         language, draws = make_language(seed), torch.Generator().manual_seed(seed)
         general = language.documents(documents, range(TOPICS), 0.0, draws)[0].flatten()
         target = language.documents(target_documents, TARGET_TOPICS, DIALECT, draws)[0].flatten()
         held_out = language.documents(200, TARGET_TOPICS, DIALECT, draws)[0].flatten()
+        general_too = language.documents(200, range(TOPICS), 0.0, draws)[0].flatten()
+        kept = []
         with seeded(seed):
             model = new_model()
         LMTraining(model, general, replace(STAGE_1, passes=1, seed=seed)).run()
@@ -102,6 +132,8 @@ def measure_tied_group(
             other.load_state_dict(model.state_dict())
             LMTraining(other, target, replace(STAGE_2, passes=1, seed=seed)).run()
             values.append(perplexity(other, held_out, 25, 40))
+            kept.append(perplexity(other, general_too, 25, 40))
+        found.forgotten.append(kept[0] / kept[1])
     return found
 
 

@@ -149,7 +149,7 @@ def paper_against_scripts() -> tuple[Difference, ...]:
         ),
         Difference(
             "shape of the schedule", "rises in a line to the cut, falls in a line to the end",
-            "the same triangle", "old/fastai/sgdr.py", same=True,
+            "the same triangle, where a tenth of the run is whole", "old/fastai/sgdr.py", same=True,
         ),
         Difference(
             "what is not in the paper", "nothing",

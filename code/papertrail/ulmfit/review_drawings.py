@@ -22,6 +22,7 @@ CURVES = {
     ("general", ULMFIT): ("general text", PURPLE, "--"),
     ("target", ULMFIT): ("reviews only", GREEN, "-."),
     ("general+target", ULMFIT): ("general text, then reviews", BLUE, "-"),
+    ("general+target", "one rate"): ("the same, one rate", BLUE, ":"),
 }
 
 
@@ -98,7 +99,8 @@ def draw_low_shot() -> Drawing:
     ax.minorticks_off()
     ax.set_xlabel("labeled reviews")
     ax.set_ylabel("error (%)")
-    ax.axhline(50, color=INK, linewidth=0.8)
+    ax.axhline(50, color=INK, linewidth=0.8, linestyle=":")
+    ax.text(max(labels, default=1), 50.4, "chance", ha="right", color=INK)
     ax.legend(frameon=False)
     seeds = max(len(e) for key in CURVES for e in errors_by_labels(runs, *key).values())
     judged = record["settings"]["test"]
