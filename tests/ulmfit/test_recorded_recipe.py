@@ -1,6 +1,7 @@
 """The recorded recipe: one pair of language and encoder at a time, never twice, and what is read back from it."""
 
 import json
+from statistics import mean
 
 import pytest
 
@@ -99,12 +100,11 @@ def test_in_the_record_every_stage_pays_and_the_other_tricks_gain_more_than_unfr
             assert run.target["after stage 2"] < 0.7 * run.target["target text only"]
             assert run.general["after stage 2"] > 1.1 * run.general["after stage 1"], "forgetting"
         scratch, general, both = (record.errors(encoder, start, 20) for start in STARTS)
-        assert all(2 * a < c for a, c in zip(both, scratch, strict=True))
-        assert all(a < b for a, b in zip(both, general, strict=True))
-        unfreezing = record.gains(encoder, 20)
-        others = record.gains(encoder, 20, MISSING_ROW, "Full")
-        assert all(a > b for a, b in zip(others, unfreezing, strict=True))
-        assert max(map(abs, unfreezing)) < 0.015
+        assert all(ours < 0.7 * theirs for ours, theirs in zip(both, scratch, strict=True))
+        assert mean(both) < 0.75 * mean(general) < 0.25 * mean(scratch)
+        unfreezing = record.gains(encoder, 12)
+        others = record.gains(encoder, 12, MISSING_ROW, "Full")
+        assert mean(others) > 3 * abs(mean(unfreezing)) and abs(mean(unfreezing)) < 0.01
 
 
 def test_one_language_is_measured_whole_and_ulmfits_row_is_the_last_starts_classifiers(monkeypatch):
