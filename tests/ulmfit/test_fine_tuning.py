@@ -42,11 +42,14 @@ def distances(before, after):
     ]
 
 
+@pytest.mark.parametrize("batch_size", [10, 20])  # two updates an epoch, and one
 @pytest.mark.parametrize("epochs", [1, 2, 3, 4, 6])
-def test_gradual_unfreezing_lets_one_more_group_learn_in_each_epoch_and_the_others_keep_every_bit(epochs):
+def test_gradual_unfreezing_lets_one_more_group_learn_in_each_epoch_and_the_others_keep_every_bit(
+    epochs, batch_size
+):
     model = classifier()
     before = copies(model)
-    fine_tune(model, DOCUMENTS, LABELS, ULMFIT, epochs=epochs, batch_size=10)
+    fine_tune(model, DOCUMENTS, LABELS, ULMFIT, epochs=epochs, batch_size=batch_size)
     moved = [distance > 0 for distance in distances(before, copies(model))]
     assert moved == [4 - i <= epochs for i in range(4)]
     assert all(p.requires_grad for p in model.parameters()), "nothing stays frozen afterwards"

@@ -1,5 +1,7 @@
 """The recipe on the constructed language, with a tenth of its text: what that shows, and its bookkeeping."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -18,7 +20,10 @@ from papertrail.ulmfit.recipe import (
     train_stages,
 )
 from papertrail.ulmfit.runs import number_of_parameters
-from papertrail.ulmfit.synthetic import DOCUMENT_LENGTH, VOCAB_SIZE, make_language
+from papertrail.ulmfit.synthetic import DOCUMENT_LENGTH, FUNCTION_WORDS, VOCAB_SIZE, make_language
+from papertrail.ulmfit.text import SPECIALS
+
+FIRST_CONTENT = len(SPECIALS) + FUNCTION_WORDS
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +99,13 @@ def test_all_arms_of_a_seed_learn_from_the_same_documents_and_none_is_judged_on_
     assert torch.equal(learned[0][0], learned[1][0]) and learned[0][1] == learned[1][1]
     assert torch.equal(judged[0], judged[1]) and torch.equal(heads[0], heads[1])
     assert len(learned[0][0]) == 20 and len(judged[0]) == 300
+    assert [learned[0][1].count(topic) for topic in range(4)] == [5] * 4, "as many of each topic"
     both = set(map(tuple, learned[0][0].tolist())) & set(map(tuple, judged[0].tolist()))
     assert not both
     assert 0.65 < error < 0.85, "one topic in four is the first"
+    classify(replace(stages, language=make_language(1)), STARTS[2], MISSING_ROW, 20, seed=1, test=300)
+    contents = [set(learned[i][0][learned[i][0] >= FIRST_CONTENT].tolist()) for i in (0, 2)]
+    assert contents[0] != contents[1], "another language has other labeled documents"
 
 
 def counted(monkeypatch):
@@ -142,6 +151,11 @@ BAD = [
     (lambda: train_stages(0, documents=0), "documents: got 0"),
     (lambda: train_stages(0, target_documents=0), "target_documents: got 0"),
     (lambda: measure_recipe(STAGES, (20,), seeds=0), "seeds: got 0"),
+    (
+        lambda: classify(STAGES, STARTS[0], ULMFIT, 10, 0),
+        "labels: got 10; allowed are multiples of the 4 topics",
+    ),
+    (lambda: classify(STAGES, STARTS[0], ULMFIT, 0, 0), "labels: got 0"),
 ]
 
 

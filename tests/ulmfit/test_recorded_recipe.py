@@ -1,6 +1,7 @@
 """The recorded recipe: one pair of language and encoder at a time, never twice, and what is read back from it."""
 
 import json
+from statistics import mean
 
 import pytest
 
@@ -74,6 +75,36 @@ def test_errors_are_means_over_label_seeds_for_each_language():
     assert record.gains("transformer", 40, ULMFIT, "Full") == pytest.approx([0.2])
     with pytest.raises(ValueError, match=r"encoder: got 'gru'; recorded are \['lstm', 'transformer'\]"):
         record.errors("gru", ULMFIT, 12)
+
+
+def test_the_record_is_whole_and_made_with_todays_settings(root):
+    record = json.loads((root / "book" / "results" / "ulmfit" / "recipe.json").read_text())
+    assert record["settings"] == settings() and record["versions"]["torch"] and record["date"]
+    runs = load_recipe().runs
+    assert [(r.language, r.encoder) for r in runs] == [
+        (n, encoder) for n in recorded_recipe.LANGUAGES for encoder in ENCODERS
+    ]
+    for run in runs:
+        assert set(run.starts.errors) == set(STARTS) and set(run.methods.errors) == {
+            *recorded_recipe.OTHERS,
+            ULMFIT,
+        }
+        assert all(len(by_seed) == 5 for rows in run.starts.errors.values() for by_seed in rows)
+        assert run.methods.errors[ULMFIT] == run.starts.errors[STARTS[2]][:3]
+
+
+def test_in_the_record_every_stage_pays_and_the_other_tricks_gain_more_than_unfreezing():
+    record = load_recipe()
+    for encoder in ENCODERS:
+        for run in record.of(encoder):
+            assert run.target["after stage 2"] < 0.7 * run.target["target text only"]
+            assert run.general["after stage 2"] > 1.1 * run.general["after stage 1"], "forgetting"
+        scratch, general, both = (record.errors(encoder, start, 20) for start in STARTS)
+        assert all(ours < 0.7 * theirs for ours, theirs in zip(both, scratch, strict=True))
+        assert mean(both) < 0.75 * mean(general) < 0.25 * mean(scratch)
+        unfreezing = record.gains(encoder, 12)
+        others = record.gains(encoder, 12, MISSING_ROW, "Full")
+        assert mean(others) > 3 * abs(mean(unfreezing)) and abs(mean(unfreezing)) < 0.01
 
 
 def test_one_language_is_measured_whole_and_ulmfits_row_is_the_last_starts_classifiers(monkeypatch):

@@ -77,6 +77,8 @@ def test_dropout_acts_in_training_alone():
     assert (one - other).abs().max() > 1e-2
     model.eval()
     torch.testing.assert_close(model(TOKENS).raw, encoder()(TOKENS).raw)
+    model.blocks = nn.ModuleList()  # what is left is the embedded input
+    assert (model.train()(TOKENS).raw - model.eval()(TOKENS).raw).abs().max() > 1e-2
 
 
 def test_a_document_is_judged_alike_with_any_padding_and_any_company():

@@ -74,26 +74,33 @@ NAMES = {"lstm": "LSTM", "transformer": "Transformer"}
 @styled
 def draw_unfreezing_comparison(record: RecordedRecipe, sizes: tuple[int, ...] = (12, 20, 40)) -> Drawing:
     """What gradual unfreezing gains over all at once with everything else on: a point for each language."""
-    fig, axes = new_figure(2.9, 2, sharey=True)
-    said = []
+    fig, axes = new_figure(3.1, 2, sharey=True)
+    said, wins = [], []
     for ax, (encoder, name), color in zip(axes, NAMES.items(), (BLUE, GREEN), strict=True):
         ax.axhline(0, color=INK, linewidth=0.8)
-        parts = []
+        parts, lower = [], 0
         for j, size in enumerate(sizes):
-            gains = [100 * gain for gain in record.gains(encoder, size)]
+            gains = [round(100 * gain, 6) for gain in record.gains(encoder, size)]  # what is equal is 0
+            lower += sum(gain > 0 for gain in gains)
             ax.plot([j] * len(gains), gains, "o", color=color, markersize=4)
             ax.plot([j - 0.2, j + 0.2], [sum(gains) / len(gains)] * 2, color=color)
             parts.append(
                 f"{size} labels {sum(gains) / len(gains):+.1f} ({min(gains):+.1f} to {max(gains):+.1f})"
             )
         said.append(f"{name}: {', '.join(parts)}")
+        wins.append(lower)
         ax.set_xticks(range(len(sizes)), [str(size) for size in sizes])
         ax.set_xlim(-0.5, len(sizes) - 0.5)
         ax.set_xlabel("labels")
         ax.set_title(name)
     axes[0].set_ylabel("points gained")
     languages = len(record.of("lstm"))
-    headline(fig, f"Unfreezing against all at once, {languages} languages")
+    cases = languages * len(sizes)
+    headline(
+        fig,
+        f"Unfreezing lowers the error in {wins[0]} of {cases} cases\n"
+        f"with an LSTM, in {wins[1]} with a Transformer ({languages} languages)",
+    )
     alt = (
         f"Points of error that gradual unfreezing gains over all layers at once, with rates by layer and triangle "
         f"in both; {languages} languages, means of label seeds, mean and range over languages. {'; '.join(said)}."
