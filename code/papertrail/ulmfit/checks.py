@@ -126,6 +126,7 @@ def unfreezing_here() -> Evidence:
     numbers = {
         "languages": len(record.of("lstm")),
         "sizes": ", ".join(map(str, METHOD_SIZES)),
+        "limit": f"{FLOOR:.0%}",
         "floor": len(cases) - len(open_cases),
         "of": len(cases),
         "open": len(open_cases),
