@@ -2,7 +2,7 @@
 
 from statistics import mean
 
-from papertrail.figures import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing, new_figure, styled
+from papertrail.figures import BLUE, GREEN, INK, ORANGE, PURPLE, Drawing, headline, new_figure, styled
 from papertrail.ulmfit.corpora import table_of_corpora as corpora
 from papertrail.ulmfit.fine_tuning import ULMFIT
 from papertrail.ulmfit.measurements import LiveReviews
@@ -49,7 +49,7 @@ def table_of_language_models() -> Table:
             start = f"{before:.0f} → " if before is not None and name == "general+target" else ""
             on.append("" if after is None else f"{start}{after:.0f}")
         rows.append([said, f"{passes} x {model['words'] / 1e6:.1f} million", *on])
-    return ["trained on", "words read", "perplexity, general", "perplexity, reviews"], rows
+    return ["trained on", "tokens read", "perplexity, general", "perplexity, reviews"], rows
 
 
 def rough(errors: list[float]) -> str:
@@ -82,7 +82,7 @@ def errors_by_labels(runs: list[dict], start: str, method: str) -> dict[int, lis
 def draw_low_shot() -> Drawing:
     """Error on the 5,000 held-out reviews against labels: seeds as points, means as lines."""
     record, runs = load_runs("low-shot")
-    fig, ax = new_figure(3.6)
+    fig, ax = new_figure(4.0)
     said, labels = [], set()
     for (start, method), (name, color, line) in CURVES.items():
         errors = errors_by_labels(runs, start, method)
@@ -101,7 +101,8 @@ def draw_low_shot() -> Drawing:
     ax.set_ylabel("error (%)")
     ax.axhline(50, color=INK, linewidth=0.8, linestyle=":")
     ax.text(max(labels, default=1), 50.4, "chance", ha="right", color=INK)
-    ax.legend(frameon=False)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.2), frameon=False, ncols=2)
+    headline(fig, "Reading reviews first helps; a bag of words is ahead")
     seeds = max(len(e) for key in CURVES for e in errors_by_labels(runs, *key).values())
     judged = record["settings"]["test"]
     alt = f"Test error on {judged:,} reviews against labels, {seeds} seeds, means: {'; '.join(said)}."
