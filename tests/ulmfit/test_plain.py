@@ -25,7 +25,7 @@ from papertrail.ulmfit.corpora import CorpusError, load_corpus
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_text_is_articles_or_blocks_or_lines(tmp_path, content, texts, packed):
     file = tmp_path / ("a.b.txt.gz" if packed else "a.txt")
-    file.write_bytes(gzip.compress(content.encode()) if packed else content.encode())
+    file.write_bytes(gzip.compress(content.encode(), mtime=0) if packed else content.encode())
     corpus = load_corpus(f"file:{file}")
     assert [document.text for document in corpus.documents] == texts
     assert corpus.classes == () and corpus.source == file.name and corpus.labels_made == "none"
@@ -46,7 +46,7 @@ def test_a_text_is_articles_or_blocks_or_lines(tmp_path, content, texts, packed)
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_table_has_texts_and_perhaps_labels(tmp_path, content, documents, classes, packed):
     file = tmp_path / ("a.csv.gz" if packed else "a.csv")
-    file.write_bytes(gzip.compress(content.encode()) if packed else content.encode())
+    file.write_bytes(gzip.compress(content.encode(), mtime=0) if packed else content.encode())
     corpus = load_corpus(f"file:{file}")
     assert [(document.text, document.label) for document in corpus.documents] == documents
     assert corpus.classes == classes
@@ -64,7 +64,7 @@ def test_long_fields_are_read_and_the_csv_modules_limit_stays(tmp_path):
         ("a.txt", b"\xff\xfea", "UTF-8"),
         ("a.txt", b" \n\n", "holds no document"),
         ("a.txt.gz", b"plain", "damaged .gz"),
-        ("a.txt.gz", gzip.compress(b"word " * 99)[:-9], "damaged .gz"),
+        ("a.txt.gz", gzip.compress(b"word " * 99, mtime=0)[:-9], "damaged .gz"),
         ("a.csv", b"words,label\na,1\n", "names a column text, found \\['words', 'label'\\]"),
         ("a.csv", b"", "names a column text"),
         ("a.csv", b"text,label\na,1\nb\n", "line 3: 1 fields, where the first line has 2"),
