@@ -206,7 +206,7 @@ MUTATIONS = [
     (f"{ULM}/language_model.py", 'group["lr"] = lr * size / s.bptt', 'group["lr"] = lr', f"{ULMS}/test_language_model.py"),
     (f"{ULM}/language_model.py", "objective = objective + beta * (raw[:, 1:] - raw[:, :-1])", "objective = objective + beta * (output[:, 1:] - output[:, :-1])", f"{ULMS}/test_language_model.py"),
     (f"{ULM}/language_model.py", "5, int(", "1, int(", f"{ULMS}/test_language_model.py"),
-    (f"{ULM}/language_model.py", "torch.set_rng_state(self.random)", "pass", f"{ULMS}/test_language_model.py"),
+    (f"{ULM}/draws.py", "torch.set_rng_state(self.state[: self._cpu_bytes])", "pass", f"{ULMS}/test_language_model.py"),
     (f"{ULM}/schedules.py", "return [lr / factor ** (num_groups - 1 - group)", "return [lr / factor ** group", f"{ULMS}/test_schedules.py"),
     (f"{ULM}/classifier.py", "states.masked_fill(padding, 0.0).sum(dim=1) / lengths[:, None]", "states.masked_fill(padding, 0.0).mean(dim=1)", f"{ULMS}/test_classifier.py"),
     (f"{ULM}/classifier.py", "states.masked_fill(padding, -torch.inf).amax(dim=1)", "states.amax(dim=1)", f"{ULMS}/test_classifier.py"),
