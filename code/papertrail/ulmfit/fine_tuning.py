@@ -225,27 +225,17 @@ def fine_tune(
     method: str | Method,
     *,
     epochs: int,
-    batch_size: int = 32,
-    seed: int = 0,
-    betas: tuple[float, float] = (0.7, 0.99),
-    clip: float = 25.0,
+    **options: Any,
 ) -> FineTuningHistory:
-    """Train a classifier in place, in one go (see `ClassifierTraining`); returns what happened.
+    """Train a classifier in place, in one go; returns what happened.
+
+    Args:
+        options: batch_size, seed, betas and clip, as in `ClassifierTraining`, which has their defaults.
 
     Raises:
         ValueError: as `ClassifierTraining`.
     """
-    training = ClassifierTraining(
-        classifier,
-        documents,
-        labels,
-        method,
-        epochs=epochs,
-        batch_size=batch_size,
-        seed=seed,
-        betas=betas,
-        clip=clip,
-    )
+    training = ClassifierTraining(classifier, documents, labels, method, epochs=epochs, **options)
     training.run()
     return training.history()
 
