@@ -21,6 +21,12 @@ def test_the_ladder_is_every_row_of_the_table_and_the_one_it_lacks():
     assert {run.labels for run in runs} == {1000}
 
 
+def test_the_budget_runs_are_one_pass_of_stage_two_at_the_fewest_labels():
+    runs = list(runs_of("budget"))
+    assert len(runs) == len(set(runs)) == 2 * 3 * 2
+    assert {run.start for run in runs} == {"general+target-1"} and {run.labels for run in runs} == {50, 200}
+
+
 @pytest.fixture
 def made(monkeypatch, tmp_path):
     calls = []

@@ -6,6 +6,7 @@ The language models, in an empty folder that holds WikiText-2's training text as
         --corpus file:wikitext2_train.txt.gz --out runs/general
     python -m papertrail.ulmfit finetune --from runs/general --corpus imdb --out runs/general+target
     python -m papertrail.ulmfit finetune --corpus imdb --factor 1 --out runs/target
+    python -m papertrail.ulmfit finetune --from runs/general --corpus imdb --passes 1 --out runs/general+target-1
     python -m papertrail.ulmfit export --from runs/general+target --out book/results/ulmfit/encoder.pt
 
 Then the classifiers. Each is a file of its own, so that a run which is killed goes on where it stopped, and several
@@ -13,6 +14,7 @@ processes can share the work (`--share 0/2` and `--share 1/2`); `--collect` puts
 
     python -m papertrail.ulmfit.recorded low-shot --runs runs
     python -m papertrail.ulmfit.recorded ladder --runs runs
+    python -m papertrail.ulmfit.recorded budget --runs runs
     python -m papertrail.ulmfit.recorded low-shot --runs runs --collect
 """  # fmt: skip
 
@@ -53,6 +55,13 @@ LOW_SHOT = (
     ("target", ULMFIT),
 )
 LADDER_LABELS = 1000
+# stage 2 for one pass in place of three; none at all is "general" of the low-shot runs
+BUDGET_START, BUDGET_LABELS = "general+target-1", (50, 200)
+MODELS = {
+    "low-shot": ("general", "general+target", "target"),
+    "ladder": ("general", "general+target"),
+    "budget": (BUDGET_START,),
+}
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,11 @@ def runs_of(experiment: str) -> Iterator[Run]:
             yield Run("none", "regular", LADDER_LABELS, seed)
             for method in METHODS:
                 yield Run("general+target", method, LADDER_LABELS, seed)
+    if experiment == "budget":
+        for labels in BUDGET_LABELS:
+            for seed in SEEDS:
+                for method in (ULMFIT, "one rate"):
+                    yield Run(BUDGET_START, method, labels, seed)
 
 
 def settings() -> dict[str, Any]:
@@ -149,7 +163,7 @@ def collect(experiment: str, folder: Path) -> Path:
         if path.exists():
             found.append(json.loads(path.read_text(encoding="utf-8")))
     models = {}
-    for name in ("general", "general+target", "target"):
+    for name in MODELS[experiment]:
         path = folder / name / "run.json"
         if not (folder / name / "model.pt").exists():
             continue  # not yet trained
@@ -182,7 +196,7 @@ def load_runs(experiment: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m papertrail.ulmfit.recorded")
-    parser.add_argument("experiment", choices=("low-shot", "ladder"))
+    parser.add_argument("experiment", choices=tuple(MODELS))
     parser.add_argument("--runs", type=Path, required=True, help="folder with the language models' folders")
     parser.add_argument("--share", default="0/1", help="which part of the work, as 0/2")
     parser.add_argument(
