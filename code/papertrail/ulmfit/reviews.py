@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-import torch
-
 from papertrail.experiments import seeded
 from papertrail.ulmfit.awd_lstm import AWDLSTM, Dropouts
-from papertrail.ulmfit.bag_of_words import BagOfWords
 from papertrail.ulmfit.classifier import TextClassifier
+from papertrail.ulmfit.classifier_runs import labelled, share_wrong_by_bag_of_words
 from papertrail.ulmfit.corpora import Document, Split, labelled_subset, load_corpus, split_by_hash
 from papertrail.ulmfit.fine_tuning import FineTuningHistory, Method, error_rate, fine_tune
-from papertrail.ulmfit.text import Vocabulary, tokenize
+from papertrail.ulmfit.text import Vocabulary
 
 TEST, VALIDATION = 5000, 1000
 LAST_WORDS = 200  # of a review: what it ends with
@@ -38,12 +36,6 @@ def split_reviews() -> Split:
     return split_by_hash(load_corpus("imdb").documents, TEST, VALIDATION)
 
 
-def numbered(documents: Sequence[Document], vocabulary: Vocabulary) -> tuple[list[list[int]], list[int]]:
-    """The last words of documents by number, begun by xxbos, and the labels."""
-    ids = [[vocabulary.bos_id, *vocabulary.ids(tokenize(d.text)[-LAST_WORDS:])] for d in documents]
-    return ids, [int(d.label or 0) for d in documents]
-
-
 @dataclass(frozen=True)
 class ReviewRun:
     """One classifier: its errors on the reviews it was judged on, and its training."""
@@ -62,24 +54,25 @@ def classify_reviews(
     epochs: int | None = None,
 ) -> ReviewRun:
     """Fine-tune a classifier in place on `labels` reviews, as many of each kind, and judge it on others."""
-    subset = labelled_subset(split_reviews().train, labels, seed)
+    train = labelled(labelled_subset(split_reviews().train, labels, seed), vocabulary, LAST_WORDS)
+    others = labelled(judged, vocabulary, LAST_WORDS)
     with seeded(seed):
         classifier = TextClassifier(encoder, 2, head_dropouts=HEAD_DROPOUTS)
     nearest = min(EPOCHS, key=lambda n: abs(n - labels))
     history = fine_tune(
         classifier,
-        *numbered(subset, vocabulary),
+        train.documents,
+        train.labels,
         method,
         epochs=epochs or EPOCHS[nearest],
         batch_size=BATCH_SIZES[nearest],
         seed=seed,
     )
-    return ReviewRun(error_rate(classifier, *numbered(judged, vocabulary)), history)
+    return ReviewRun(error_rate(classifier, others.documents, others.labels), history)
 
 
 def bag_of_words_error(vocabulary: Vocabulary, labels: int, seed: int, judged: Sequence[Document]) -> float:
     """The error of tf-idf and logistic regression on the same words of the same reviews."""
-    ids, known = numbered(labelled_subset(split_reviews().train, labels, seed), vocabulary)
-    model = BagOfWords(len(vocabulary)).fit(ids, known, 2, 1.0)
-    others, truth = numbered(judged, vocabulary)
-    return (model.predict(others) != torch.tensor(truth)).float().mean().item()
+    train = labelled_subset(split_reviews().train, labels, seed)
+    numbered = (labelled(documents, vocabulary, LAST_WORDS) for documents in (train, judged))
+    return share_wrong_by_bag_of_words(*numbered, len(vocabulary), 2)
