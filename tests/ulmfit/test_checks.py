@@ -60,6 +60,33 @@ def shots(ours, scratch, words, sizes=(50, 200)):
     ]
 
 
+def ladder(gain, seeds=3):
+    """The recorded ladder's two last rows on reviews; what unfreezing gains differs a little by seed."""
+    rows = [(ULMFIT, 0.3), (MISSING_ROW, 0.3 + gain)]
+    return {}, [
+        {
+            "start": "general+target",
+            "method": m,
+            "labels": 1000,
+            "seed": n,
+            "error": error + 0.001 * n * (m == ULMFIT),
+        }
+        for m, error in rows
+        for n in range(seeds)
+    ]
+
+
+def speed(times, worse):
+    """A recorded benchmark: how many times faster than one softmax, and with how many times its perplexity."""
+    ours, full = "adaptive softmax, tied", "one softmax, tied"
+    speeds = [
+        {"way": way, "size": [1, 1, 1, words], "words_per_second": [0, value, 0]}
+        for words, factor in ((8000, times), (2000, 1.0))  # fewer words are not the question
+        for way, value in ((full, 1000), (ours, 1000 * factor))
+    ]
+    return {"speeds": speeds, "perplexities": {full: [400, 410], ours: [400 * worse, 410]}}
+
+
 FAULTS = {
     "dropconnect-is-one-mask": measured("measure_one_mask", OneMask([0.0, 0.1], [0.0, 0.1], [0.0, 0.0])),
     "adaptive-softmax-is-exact": measured("measure_softmax", SoftmaxCheck(1e-3, 1e-15, 0.2)),
@@ -69,6 +96,7 @@ FAULTS = {
     "pretraining-helps-here": measured("load_recipe", recorded(scratch=0.1)),
     "stage-two-helps-here": measured("load_recipe", recorded(general=0.1)),
     "unfreezing-helps-here": measured("load_recipe", recorded(gain=0.1)),
+    "adaptive-softmax-twice-as-fast": measured("load_record", speed(1.9, 1.0)),
     "pretraining-helps-on-reviews": measured("load_runs", shots(0.3, 0.3, 0.3)),
     "ulmfit-a-year-after": lambda monkeypatch: monkeypatch.setattr(checks, "ARXIV", (2018, 6)),
     "ulmfit-state-of-the-art": number("DATASETS", "WMT", ("translation", 0, 4_500_000)),
@@ -131,6 +159,24 @@ def test_where_both_errors_are_under_two_percent_there_is_nothing_to_gain(monkey
 def test_a_gain_counts_where_it_stands_out_of_its_own_spread():
     assert run._clear([0.01, 0.012, 0.011]) and not run._clear([0.01, 0.05, -0.02])
     assert not run._clear([0.02, 0.024]) and not run._clear([-0.01] * 3)  # two pairs are too few
+
+
+@pytest.mark.parametrize(
+    ("times", "worse", "verdict"),
+    [(2.1, 1.009, "holds-at-small-scale"), (2.1, 1.02, "imprecise"), (1.9, 1.0, "wrong")],
+)
+def test_a_softmax_is_twice_as_fast_only_at_the_same_perplexity(times, worse, verdict, monkeypatch):
+    monkeypatch.setattr(run, "load_record", lambda chapter, name: speed(times, worse))
+    assert run.adaptive_softmax_is_faster().verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("gain", "seeds", "verdict"),
+    [(0.01, 3, "holds-at-small-scale"), (0.001, 3, "wrong"), (-0.01, 3, "wrong"), (0.01, 2, "wrong")],
+)
+def test_unfreezing_on_reviews_must_stand_out_of_the_spread_of_its_seeds(gain, seeds, verdict, monkeypatch):
+    monkeypatch.setattr(run, "load_runs", lambda experiment: ladder(gain, seeds))
+    assert run.unfreezing_on_reviews().verdict == verdict
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,81 @@ def test_the_language_models_table_has_before_and_after_for_stage_two_alone(low_
     ]
 
 
+BUDGET = {
+    "language_models": {
+        "general+target-1": {"words": 5_200_000, "settings": {"passes": 1}, "perplexity": {"target": 99.4}}
+    }
+}
+ONE_PASS = runs(("general+target-1", ULMFIT, 50, 0, 0.4), ("general+target-1", ULMFIT, 50, 1, 0.42))
+
+
+def test_the_budgets_table_goes_from_no_reviews_read_to_three_passes(monkeypatch):
+    known = [*RUNS, *runs(("general", ULMFIT, 50, 0, 0.46))]
+    records = {"low-shot": (RECORD, known), "budget": (BUDGET, ONE_PASS)}
+    monkeypatch.setattr(review_drawings, "load_runs", records.get)
+    assert review_drawings.table_of_budgets()[1] == [
+        ["0.0", "250", "46.0 (46.0 to 46.0)", ""],
+        ["5.2", "99", "41.0 (40.0 to 42.0)", ""],
+        ["15.6", "71", "20.0 (20.0 to 20.0)", "90.0 (90.0 to 90.0)"],
+    ]
+
+
+def test_labels_are_worth_what_the_other_curve_needs_for_the_same_error():
+    curve = {50: 0.4, 200: 0.3, 800: 0.2}
+    assert [review_drawings.labels_worth(e, curve) for e in (0.4, 0.35, 0.3, 0.2)] == pytest.approx(
+        [50, 100, 200, 800]
+    )
+    assert review_drawings.labels_worth(0.41, curve) == 0 and review_drawings.labels_worth(0.1, curve) > 1e9
+
+
+def test_the_worth_of_labels_is_said_within_the_range_that_was_measured(low_shot):
+    # at 50 labels: 20% error, which new weights do not reach (30% with 200); one rate: 90%, far above their 45%
+    names, rows = review_drawings.table_of_label_worth()
+    assert names == ["labels", "general text, then reviews", "the same, one rate"]
+    assert rows[0] == ["50", "over 200", "under 50"]
+
+
+def test_our_ladder_has_mean_and_range_of_the_seeds_by_the_papers_names(monkeypatch):
+    found = [
+        *runs(
+            *(("general+target", "Full", 1000, seed, error) for seed, error in enumerate((0.3, 0.2, 0.25)))
+        ),
+        *runs(("none", "regular", 1000, 0, 0.5)),
+    ]
+    monkeypatch.setattr(review_drawings, "load_runs", lambda experiment: ({}, found))
+    ladder = review_drawings.our_ladder()
+    assert ladder["Full"] == pytest.approx((25, 20, 30)) and ladder["From scratch"] == pytest.approx(
+        (50, 50, 50)
+    )
+    check_drawing(review_drawings.draw_our_ladder)
+    assert "Ours (1,000 IMDb labels, 3 seeds, mean and range)" in review_drawings.draw_our_ladder()[1]
+
+
+def test_the_speed_table_compares_the_training_steps_of_the_size_that_learned(monkeypatch):
+    def one(way, speed, size=(1, 2, 3, 8000)):
+        return {
+            "way": way,
+            "size": size,
+            "words_per_second": [0.9 * speed, speed, 1.1 * speed],
+            "share_of_gemm": 0.5,
+        }
+
+    record = {
+        "speeds": [
+            one("one softmax, tied", 7, (9, 9, 9, 9)),
+            one("one softmax, tied", 2000),
+            one("LSTM alone", 5000),
+        ],
+        "learned": {"size": (1, 2, 3, 8000), "words": 300_000},
+        "perplexities": {"one softmax, tied": [400.4, 390.6]},
+    }
+    monkeypatch.setattr(awd_drawings, "load_record", lambda chapter, name: record)
+    assert awd_drawings.table_of_speed()[1] == [
+        ["one softmax, tied", "2,000 (1,800 to 2,200)", "1.0", "50%", "400, 391"],
+        ["LSTM alone", "5,000 (4,500 to 5,500)", "2.5", "50%", ""],
+    ]
+
+
 def test_live_errors_are_said_roughly():
     rows = review_drawings.table_of_live(LiveReviews([0.21, 0.23], [0.288], 200, 500))[1]
     assert [row[1] for row in rows] == ["under 25%", "25 to 40%"]

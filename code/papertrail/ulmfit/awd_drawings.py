@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from papertrail.experiments import seeded
+from papertrail.experiments import load_record, seeded
 from papertrail.figures import BLUE, Drawing, headline, new_figure, styled
 from papertrail.ulmfit.awd_lstm import dropped_embedding, locked_dropout
 from papertrail.ulmfit.measurements import OneMask
@@ -66,3 +66,26 @@ def table_of_one_mask(found: OneMask) -> tuple[list[str], list[list[str]]]:
         ["from a loop with a mask a step", *map(said, found.fresh_masks)],
     ]
     return ["difference", *(f"step {i + 1}" for i in range(len(found.passes)))], rows
+
+
+def table_of_speed() -> tuple[list[str], list[list[str]]]:
+    """The recorded benchmark at the size of the recorded runs: speed of a training step, and what is learned by it."""
+    record = load_record("ulmfit", "speed")
+    size = record["learned"]["size"]
+    speeds = {one["way"]: one for one in record["speeds"] if one["size"] == size}
+    full = speeds["one softmax, tied"]["words_per_second"][1]
+    rows = []
+    for way, one in speeds.items():
+        low, middle, high = (f"{value:,.0f}" for value in one["words_per_second"])
+        learned = record["perplexities"].get(way, [])
+        rows.append(
+            [
+                way,
+                f"{middle} ({low} to {high})",
+                f"{one['words_per_second'][1] / full:.1f}",
+                f"{one['share_of_gemm']:.0%}",
+                ", ".join(f"{value:.0f}" for value in learned),
+            ]
+        )
+    head = ["training step", "words a second (quartiles)", "times one softmax", "of a matrix product's rate"]
+    return [*head, f"perplexity after {record['learned']['words']:,} words, by seed"], rows
