@@ -51,7 +51,12 @@ def parameter_breakdown(
         ValueError: a size is not an integer of at least 1.
     """
     at_least_one(
-        n_layers=n_layers, d_model=d_model, n_heads=n_heads, key_size=key_size, ffw_size=ffw_size, vocab_size=vocab_size
+        n_layers=n_layers,
+        d_model=d_model,
+        n_heads=n_heads,
+        key_size=key_size,
+        ffw_size=ffw_size,
+        vocab_size=vocab_size,
     )
     heads = n_heads * key_size
     biases = 3 * heads + d_model + ffw_size + d_model + (2 * heads if relative_positions else 0)

@@ -24,7 +24,11 @@ CHIPS, HOURS, WATTS_PER_CHIP = 4_096, 920, 283  # the watts are an average of th
 ENERGY_MWH = 1_066  # quoted for Gopher by Luccioni et al. 2022, table 4
 STATE_TIB, CORE_GIB = 2.5, 16  # parameters and Adam's state; memory of one TPUv3 core (Rae, section 3.3)
 PEAK_FLOPS = 123e12  # of a TPUv3 chip in bfloat16; from memory, but Chowdhery's 32.5% follows with it
-STEPS_PER_SECOND, SEQUENCES_PER_STEP, PALM_UTILIZATION = 0.0152, 3_072, 0.325  # Chowdhery et al. 2022, table 3
+STEPS_PER_SECOND, SEQUENCES_PER_STEP, PALM_UTILIZATION = (
+    0.0152,
+    3_072,
+    0.325,
+)  # Chowdhery et al. 2022, table 3
 
 # Hoffmann, table A4: FLOPs of appendix F over 6ND, by the parameters (in millions) that table A9 prints.
 FLOP_RATIOS = {74: 1.03, 306: 1.10, 552: 1.08, 1143: 1.04, 1593: 1.03, 6796: 0.99}
@@ -196,7 +200,7 @@ def _read(name: str, make: Callable[[dict[str, str]], Row], expected: int, what:
     """A whole table, each row by `make`, with its key and its number of rows checked.
 
     Raises:
-        TableError: a cell is no number, a source is unknown, a first column repeats, or the row count is not `expected`.
+        TableError: a cell is no number, a source is unknown, a row repeats, or the row count is not `expected`.
     """
     known = sources()
     found: dict[object, Row] = {}
@@ -318,7 +322,14 @@ def rmsnorm_results() -> tuple[NormResult, ...]:
         time = _number(row, "time", high=1e4) if row["time"] else None
         saved = _number(row, "time_saved_pct", low=-100.0) if row["time_saved_pct"] else None
         return NormResult(
-            row["task"], row["framework"], row["norm"], row["quality"], time, row["unit"], saved, row["source"]
+            row["task"],
+            row["framework"],
+            row["norm"],
+            row["quality"],
+            time,
+            row["unit"],
+            saved,
+            row["source"],
         )
 
     return _read("rmsnorm_results.csv", make, 34, "rows on RMSNorm")

@@ -40,7 +40,9 @@ def weighted_mean(scores: Sequence[float], questions: Sequence[int]) -> float:
         ValueError: the lengths differ, or there are no questions.
     """
     if len(scores) != len(questions):
-        raise ValueError(f"questions: {len(questions)} given for {len(scores)} scores; allowed is one for each")
+        raise ValueError(
+            f"questions: {len(questions)} given for {len(scores)} scores; allowed is one for each"
+        )
     if sum(questions) < 1 or min(questions) < 0:
         raise ValueError(f"questions: got {list(questions)}; allowed are counts from 0 up, not all of them 0")
     return sum(score * n for score, n in zip(scores, questions, strict=True)) / sum(questions)
@@ -150,7 +152,7 @@ def measure_worse_tasks() -> list[WorseTask]:
 
 
 def mathematics_gain() -> tuple[float, float]:
-    """Points by which Chinchilla leads on MMLU's five mathematical subjects, and on its other 52; means over subjects."""
+    """Points by which Chinchilla leads on MMLU's five mathematical subjects, and on its others; means over subjects."""
     rows = paper.mmlu()
     inside = [row.gain for row in rows if row.task in MATHEMATICS]
     return mean(inside), mean(row.gain for row in rows if row.task not in MATHEMATICS)
