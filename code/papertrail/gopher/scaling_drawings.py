@@ -64,7 +64,7 @@ def draw_group(found: GroupScaling) -> Drawing:
     ax.set_ylabel("right answers (%)")
     tasks = f"{count} task{'s' if count > 1 else ''}"
     ax.set_xlabel(
-        f"parameters\n({tasks}; bars: 2 standard errors; title: Pythia, 0 shots, for ten times the size)"
+        f"parameters ({tasks}; bars: 2 standard errors)\ntitle: for ten times the size, Pythia, 0 shots"
     )
     fig.legend(loc="outside lower center", ncols=3, frameon=False, columnspacing=1.0, handletextpad=0.4)
     top = found.curve_of("Pythia", 0).fit
@@ -75,7 +75,7 @@ def draw_group(found: GroupScaling) -> Drawing:
         f"{_points(c.fit.slope)} ± {100 * c.fit.limit:.1f} points for ten times the size"
         for c in found.curves
     )
-    own = "" if gopher is None else f" Gopher, in its own evaluation: {100 * gopher:.0f} percent."
+    own = "" if gopher is None else f" Gopher, in its own evaluation: {100 * gopher:.1f} percent."
     alt = f"{title}, {tasks}, right answers against size: {slopes}. Guessing gives {chance:.0f} percent.{own}"
     return fig, alt
 
