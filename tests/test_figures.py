@@ -212,6 +212,17 @@ def test_a_table_has_header_cells_and_aligned_text(monkeypatch):
         figures.show_table(("a", "b"), [("x",)])
 
 
+def test_a_sortable_table_is_a_plain_one_with_a_mark_for_the_script(monkeypatch):
+    sent = capture(monkeypatch)
+    figures.show_table(("task", "score"), [("a", "2"), ("b", "1")])
+    figures.show_table(("task", "score"), [("a", "2"), ("b", "1")], sortable=True)
+    (plain, _), (sortable, _) = sent
+    assert plain["text/plain"] == sortable["text/plain"] and "pt-sortable" not in plain["text/html"]
+    assert 'class="table pt-table pt-sortable"' in sortable["text/html"]
+    assert 'class="pt-scroll pt-tall" tabindex="0" role="region"' in sortable["text/html"]
+    assert "<button" not in sortable["text/html"]  # nothing that is dead without the script
+
+
 def test_importing_the_course_keeps_torch_to_one_passive_thread_unless_told_otherwise():
     code = "import papertrail, os; print(os.environ['OMP_NUM_THREADS'], os.environ['OMP_WAIT_POLICY'])"
     bare = {key: value for key, value in os.environ.items() if not key.startswith("OMP_")}

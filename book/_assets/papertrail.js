@@ -1,4 +1,4 @@
-// The site's only script of our own: the ledger's filter.
+// The site's only script of our own: the ledger's filter, and tables that sort.
 (() => {
   const form = document.querySelector(".pt-filter");
   if (form) {
@@ -28,5 +28,35 @@
     };
     addEventListener("hashchange", open);
     addEventListener("pageshow", open);
+  }
+})();
+
+// A heading of a sortable table becomes a button: numbers or words, up, then down; empty cells stay last.
+(() => {
+  const text = (row, column) => row.cells[column].textContent.trim();
+  const number = (cell) => Number(cell.replace("−", "-").replace(/[,%]/g, ""));
+  for (const table of document.querySelectorAll("table.pt-sortable")) {
+    const body = table.tBodies[0], headings = [...table.tHead.rows[0].cells];
+    const sort = (column) => {
+      const heading = headings[column], down = heading.getAttribute("aria-sort") === "ascending", rows = [...body.rows];
+      const numeric = rows.every((row) => !text(row, column) || !Number.isNaN(number(text(row, column))));
+      const order = numeric ? (a, b) => number(a) - number(b) : (a, b) => a.localeCompare(b, "en");
+      rows.sort((one, other) => {
+        const a = text(one, column), b = text(other, column);
+        return a && b ? order(a, b) * (down ? -1 : 1) : !a - !b;
+      });
+      body.append(...rows);
+      for (const each of headings) each.removeAttribute("aria-sort");
+      heading.setAttribute("aria-sort", down ? "descending" : "ascending");
+    };
+    headings.forEach((heading, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...heading.childNodes);
+      button.addEventListener("click", () => sort(column));
+      heading.append(button);
+    });
+    const region = table.closest("[aria-label]");
+    if (region) region.setAttribute("aria-label", `${region.getAttribute("aria-label")} (headings sort)`);
   }
 })();

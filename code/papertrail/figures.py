@@ -183,8 +183,12 @@ def show(fig: Figure, alt: str) -> None:
     display(bundle, raw=True, metadata={"papertrail": {"alt": alt}})
 
 
-def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, sortable: bool = False) -> None:
     """Display a small table as real table cells, with aligned text beside it for terminals and for nbval.
+
+    Args:
+        sortable: for a long table. The site's script makes its headings buttons that sort, and the table scrolls
+            under its headings. Without scripts it is a plain table.
 
     Raises:
         ValueError: a row's length differs from the header's.
@@ -202,9 +206,12 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     )
     cells = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)
     body = "".join(f"<tr>{''.join(f'<td>{html.escape(c)}</td>' for c in row)}</tr>\n" for row in rows)
-    table = f'<table class="table pt-table"><thead><tr>{cells}</tr></thead>\n<tbody>{body}</tbody></table>'
+    kind, frame = (" pt-sortable", " pt-tall") if sortable else ("", "")
+    table = (
+        f'<table class="table pt-table{kind}"><thead><tr>{cells}</tr></thead>\n<tbody>{body}</tbody></table>'
+    )
     name = html.escape(f"Table: {', '.join(header)}")
-    face = f'<div class="pt-scroll" tabindex="0" role="region" aria-label="{name}">{table}</div>'
+    face = f'<div class="pt-scroll{frame}" tabindex="0" role="region" aria-label="{name}">{table}</div>'
     display({"text/html": face, "text/plain": plain}, raw=True)
 
 

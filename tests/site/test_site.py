@@ -220,6 +220,35 @@ def test_a_badge_is_named_by_its_verdict_and_its_claim(open_page, name):
     assert found["violations"] == []
 
 
+TABLE = """<div class="pt-scroll pt-tall" tabindex="0" role="region" aria-label="Table: task, score">
+<table class="table pt-table pt-sortable"><thead><tr><th scope="col">task</th><th scope="col">score</th></tr></thead>
+<tbody><tr><td>b</td><td>1,234</td></tr><tr><td>a</td><td></td></tr><tr><td>d</td><td>−5.0</td></tr>
+<tr><td>c</td><td>+9.5%</td></tr></tbody></table></div>"""
+
+
+def test_a_sortable_table_is_sorted_by_keyboard_and_says_which_way(open_page):
+    page = open_page("book/errata.html")
+    page.evaluate("html => document.querySelector('article').insertAdjacentHTML('beforeend', html)", TABLE)
+    assert page.locator(".pt-sortable button").count() == 0
+    page.add_script_tag(url="../_static/papertrail.js")
+
+    def shown():
+        return "".join(page.locator(".pt-sortable tbody tr td:first-child").all_inner_texts())
+
+    headings = page.locator(".pt-sortable th")
+    assert shown() == "badc" and headings.nth(1).get_attribute("aria-sort") is None
+    headings.nth(1).locator("button").focus()
+    page.keyboard.press("Enter")
+    assert shown() == "dcba" and headings.nth(1).get_attribute("aria-sort") == "ascending"
+    page.keyboard.press("Space")
+    assert shown() == "bcda" and headings.nth(1).get_attribute("aria-sort") == "descending"
+    headings.nth(0).locator("button").click()
+    assert shown() == "abcd" and headings.nth(0).get_attribute("aria-sort") == "ascending"
+    assert headings.nth(1).get_attribute("aria-sort") is None
+    found = Axe().run(page, context=".pt-scroll").response["violations"]
+    assert [violation["id"] for violation in found] == []
+
+
 def test_our_own_script_stays_under_five_kilobytes(site):
     ours = list((site / "_static").glob("papertrail*.js"))
     assert [path.name for path in ours] == ["papertrail.js"]

@@ -50,6 +50,7 @@ DAMAGE = [
     ("book/errata.html", "</body>", '<p id="a"></p><p id="a"></p></body>', "ids_on"),
     ("_static/papertrail.css", "/* Colors", '@import "https://example.org/a.css"; /* Colors', "style_sheet"),
     ("book/errata.html", "</head>", MATHJAX, "mathjax and errata"),
+    ("_static/papertrail.js", "numeric ? ", "!numeric ? ", "sortable"),
 ]
 
 
