@@ -5,7 +5,7 @@ groups of g, so that nothing but the normalization changes. Data: 10 classes, ea
 seeds learn at once, as one batched net. Letters in shapes: S seeds, B cases, F features.
 
 Fixed before the first run: sizes, steps, rate, momentum, seeds, and that the last step counts. The data's noise was set
-with LayerNorm alone, for an error near 9%.
+with LayerNorm alone, on two other seeds, for an error of 8 to 9%.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from papertrail.experiments import at_least_one, seeded
 
 NORMS = ("BatchNorm", "LayerNorm", "RMSNorm", "none")
 GROUPS = (2, 4, 8, 16, 32, 64)
-CLASSES, CLUSTERS, INPUTS, CASES, NOISE = 10, 40, 32, 2048, 1.6
+CLASSES, CLUSTERS, INPUTS, CASES, NOISE = 10, 40, 32, 2048, 1.0
 LAYERS, HIDDEN, BATCH, EPOCHS, RATE, MOMENTUM = 3, 64, 64, 10, 0.1, 0.9
 EPS, AVERAGE = 1e-5, 0.1  # AVERAGE: share of the newest step in BatchNorm's running statistics
 
