@@ -62,12 +62,14 @@ def test_the_record_bears_out_what_the_chapter_says():
     for shape in speed.shapes:
         assert speed.ratio(TORCH, LAYER, shape) > 1.5, "torch's RMSNorm is the slower one on a CPU"
         assert speed.ratio(*WRITTEN, shape) < 1, "written alike, it is the quicker one"
-        assert speed.ratio(TORCH, OURS, shape) > 1.5
+        assert speed.ratio(TORCH, OURS, shape) > 1.2
     assert speed.ratio(TORCH, OURS, LARGE) > 5.5 and speed.ratio(OURS, LAYER, LARGE) < 1
     assert speed.ratio(OURS, LAYER, LARGE, "huge") > 1, (
         "with huge pages for all, LayerNorm's fused kernel wins"
     )
-    assert speed.both(TORCH, LARGE, "huge") < 0.6 * speed.both(TORCH, LARGE)
+    assert speed.both(LAYER, LARGE, "huge") < 0.6 * speed.both(LAYER, LARGE), (
+        "most of its time is page faults"
+    )
 
 
 def test_what_was_not_measured_is_named():
