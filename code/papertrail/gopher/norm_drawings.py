@@ -188,10 +188,10 @@ def table_of_paper_times() -> tuple[list[str], list[list[str]]]:
 
 
 def crossing(result: GroupSizes, norm: str = "LayerNorm") -> float:
-    """The smallest group from which BatchNorm's median error is no higher than another norm's; inf if there is none."""
-    other, found = median(result.others[norm]), inf
+    """The smallest group from which BatchNorm's median error is at most a point above another norm's; inf if none is."""
+    limit, found = median(result.others[norm]) + 0.01, inf
     for group in sorted(result.evaluated, reverse=True):
-        if median(result.evaluated[group]) > other:
+        if median(result.evaluated[group]) > limit:
             break
         found = group
     return found
