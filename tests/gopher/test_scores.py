@@ -99,6 +99,7 @@ def test_the_tables_hold_every_task_and_write_signs_for_readers():
         (scores.table_of_mmlu(), 57),
         (scores.table_of_bigbench(), 62),
         (scores.table_of_others(), 19),
+        (scores.table_of_pile(), 19),
     ):
         header, body = table
         assert len(body) == rows and all(len(row) == len(header) for row in body)
@@ -117,6 +118,7 @@ def test_the_tables_hold_every_task_and_write_signs_for_readers():
     ]
     others = [row for row in scores.table_of_others()[1] if row[0] == "SIQA"]
     assert others == [["SIQA", "common sense", "0-shot", "50.6", "", "", "51.3"]]
+    assert scores.table_of_pile()[1][0] == ["pile cc", "0.691", "0.667", "0.669"]
     assert scores.table_of_tasks()[1][-1] == ["together", "152"]
     assert scores.table_of_means()[1][0] == ["humanities", "13", "4,705", "65.8", "56.2", "56.2"]
     assert len(scores.table_of_mismatches()[1]) == 5

@@ -188,7 +188,7 @@ def table_of_paper_times() -> tuple[list[str], list[list[str]]]:
 
 
 def crossing(result: GroupSizes, norm: str = "LayerNorm") -> float:
-    """The smallest group from which BatchNorm's median error is at most a point above another norm's; inf if none is."""
+    """The smallest group from which BatchNorm's median error is a point above another norm's at most; or inf."""
     limit, found = median(result.others[norm]) + 0.01, inf
     for group in sorted(result.evaluated, reverse=True):
         if median(result.evaluated[group]) > limit:

@@ -4,17 +4,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from papertrail.experiments import load_record
+from papertrail.gopher.published import rmsnorm_results
 
-# Zhang & Sennrich 2019: seconds (for 1,000 or 100 steps; per epoch for the CNN) with LayerNorm, RMSNorm, pRMSNorm
-PAPER_TIMES = {
-    "Transformer, TensorFlow (table 4)": (248, 231, 225),
-    "RNNSearch, PyTorch (table 3)": (857, 763, 754),
-    "Attentive Reader, Theano (table 6)": (392, 333, 330),
-    "CNN, Theano (table 10)": (39, 31, 30),
-    "RNNSearch, TensorFlow (table 2)": (665, 501, 493),
-    "RNNSearch, Theano (table 3)": (988, 652, 658),
-    "Order embeddings, Theano (table 8)": (12.02, 7.12, 4.34),
+MODELS = {  # the paper's models -> how task and framework of its rows begin
+    "Transformer, TensorFlow (table 4)": ("Transformer", "TensorFlow"),
+    "RNNSearch, PyTorch (table 3)": ("RNNSearch", "PyTorch"),
+    "Attentive Reader, Theano (table 6)": ("Attentive Reader", "Theano"),
+    "CNN, Theano (table 10)": ("CIFAR-10", "Lasagne"),
+    "RNNSearch, TensorFlow (table 2)": ("RNNSearch", "TensorFlow"),
+    "RNNSearch, Theano (table 3)": ("RNNSearch", "Theano"),
+    "Order embeddings, Theano (table 8)": ("Order-Embedding", "Theano"),
 }
+
+
+def _times(task: str, framework: str) -> tuple[float, ...]:
+    """Seconds (for 1,000 or 100 steps; per epoch for the CNN) with LayerNorm, RMSNorm, pRMSNorm."""
+    rows = [
+        row for row in rmsnorm_results() if row.task.startswith(task) and row.framework.startswith(framework)
+    ]
+    by_norm = {row.norm: row.time for row in rows if row.time is not None}
+    return tuple(by_norm[norm] for norm in ("LayerNorm", "RMSNorm", "pRMSNorm"))
+
+
+PAPER_TIMES = {model: _times(*rows) for model, rows in MODELS.items()}
 STATED = (7, 64)  # percent saved, abstract
 OURS, TORCH, LAYER = "our RMSNorm", "nn.RMSNorm", "nn.LayerNorm"
 WRITTEN = ("RMSNorm as written", "LayerNorm as written")

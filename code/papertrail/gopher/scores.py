@@ -241,6 +241,16 @@ def table_of_others() -> Table:
     return ["task", "group", "setting", "Gopher", "GPT-3", "MT-NLG", "Chinchilla"], rows
 
 
+def table_of_pile() -> Table:
+    """Bits per byte on 19 parts of the Pile, lower is better. An empty cell: the paper has no such number."""
+    rows = [
+        [row.subset.replace("_", " "), f"{row.gopher:.3f}", f"{row.chinchilla:.3f}",
+         "" if row.jurassic1 is None else f"{row.jurassic1:.3f}"]
+        for row in paper.pile()
+    ]  # fmt: skip
+    return ["part of the Pile", "Gopher", "Chinchilla", "Jurassic-1"], rows
+
+
 def table_of_means() -> Table:
     """Gopher's MMLU means by group: over subjects, over questions, and as the benchmark's authors print them."""
     rows = [
