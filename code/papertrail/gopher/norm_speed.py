@@ -17,6 +17,7 @@ PAPER_TIMES = {
 }
 STATED = (7, 64)  # percent saved, abstract
 OURS, TORCH, LAYER = "our RMSNorm", "nn.RMSNorm", "nn.LayerNorm"
+ORDINARY = "ours, ordinary pages"
 WRITTEN = ("RMSNorm as written", "LayerNorm as written")
 PAGES = ("default", "huge")
 
