@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from papertrail.gopher.norm_speed import LAYER, OURS, PAPER_TIMES, TORCH, WRITTEN, load_speed, saved
+from papertrail.gopher.norm_speed import LAYER, ORDINARY, OURS, PAPER_TIMES, TORCH, WRITTEN, load_speed, saved
 
 PUBLISHED = {  # percent saved by RMSNorm and pRMSNorm, as tables 2 to 4, 6, 8 and 10 print them
     "table 2": (24.7, 25.9), "table 3)": None, "table 4": (6.9, 9.3), "table 6": (15.1, 15.8), "table 8": (40.8, 63.9),
@@ -63,6 +63,7 @@ def test_the_record_bears_out_what_the_chapter_says():
         assert speed.ratio(TORCH, LAYER, shape) > 1.5, "torch's RMSNorm is the slower one on a CPU"
         assert speed.ratio(*WRITTEN, shape) < 1, "written alike, it is the quicker one"
         assert speed.ratio(TORCH, OURS, shape) > 1.2
+    assert speed.ratio(TORCH, ORDINARY, LARGE) > 4
     assert speed.ratio(TORCH, OURS, LARGE) > 5.5 and speed.ratio(OURS, LAYER, LARGE) < 1
     assert speed.ratio(OURS, LAYER, LARGE, "huge") > 1, (
         "with huge pages for all, LayerNorm's fused kernel wins"

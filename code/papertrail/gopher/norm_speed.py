@@ -29,6 +29,7 @@ def _times(task: str, framework: str) -> tuple[float, ...]:
 PAPER_TIMES = {model: _times(*rows) for model, rows in MODELS.items()}
 STATED = (7, 64)  # percent saved, abstract
 OURS, TORCH, LAYER = "our RMSNorm", "nn.RMSNorm", "nn.LayerNorm"
+ORDINARY = "ours, ordinary pages"
 WRITTEN = ("RMSNorm as written", "LayerNorm as written")
 PAGES = ("default", "huge")
 
