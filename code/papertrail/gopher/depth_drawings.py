@@ -30,7 +30,7 @@ def arm_name(placement: str, norm: str) -> str:
 
 @look.styled
 def draw_depth_gradients(results: Sequence[DepthGradients], depth: int) -> Drawing:
-    """Gradient of W2 by block at the start, both norms, Pre on the left and Post on the right: one frame for a depth."""
+    """Gradient of W2 by block at the start, both norms, Pre on the left and Post on the right: one frame."""
     fig, axes = look.new_figure(3.5, columns=2, sharey=True)
     said = []
     for ax, (placement, place) in zip(axes, PLACES.items(), strict=True):

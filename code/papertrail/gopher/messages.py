@@ -105,6 +105,14 @@ def expected_messages(norm: str, broadcast_buffers: bool = True) -> dict[str, tu
     }
 
 
+def _handed_over(name: str, args: tuple) -> tuple[str, int]:
+    """An operator's name without ornaments, and the bytes that go in."""
+    name = name.removeprefix("c10d::").strip("_")
+    handed = args[1] if name.startswith(GATHERS) else args[0]
+    tensors = [handed] if isinstance(handed, Tensor) else handed
+    return name, sum(tensor.nbytes for tensor in tensors)
+
+
 class Listener(TorchDispatchMode):
     """Writes down every collective that passes PyTorch's dispatcher while it is on: its name and its bytes.
 
@@ -117,10 +125,7 @@ class Listener(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         if func.namespace == "c10d":
-            name = func._schema.name.removeprefix("c10d::").strip("_")
-            handed = args[1] if name.startswith(GATHERS) else args[0]
-            tensors = [handed] if isinstance(handed, Tensor) else handed
-            self.heard.append((name, sum(tensor.nbytes for tensor in tensors)))
+            self.heard.append(_handed_over(func._schema.name, args))
         return func(*args, **(kwargs or {}))
 
 

@@ -5,11 +5,14 @@ forward pass gathers 2C + 1 numbers from every process, the backward pass sums 2
 different sizes are merged as in Chan, Golub & LeVeque 1983: within the shares, plus between their means.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.autograd.function import once_differentiable
+
+from papertrail.experiments import at_least_one, seeded
 
 
 class SyncBatchNorm(nn.BatchNorm1d):
@@ -88,3 +91,32 @@ class _Normalize(torch.autograd.Function):
         mean_dy, mean_dy_y = (sums / count).chunk(2)
         dx = weight * scale * (wide - mean_dy - normalized * mean_dy_y)
         return dx.to(dy.dtype), d_weight.to(weight.dtype), d_bias.to(weight.dtype), None
+
+
+@dataclass(frozen=True)
+class LocalStatistics:
+    """By seed, the largest difference between a batch normalized share by share and as a whole, in deviations."""
+
+    largest: list[float]
+    rows: int
+    shares: int
+    features: int
+
+
+def measure_local_statistics(
+    rows: int = 8, shares: int = 2, features: int = 256, seeds: int = 5
+) -> LocalStatistics:
+    """What BatchNorm computes in processes that do not synchronize, against the whole batch, on normal numbers.
+
+    Raises:
+        ValueError: a number is below 1.
+    """
+    at_least_one(rows=rows, shares=shares, features=features, seeds=seeds)
+    norm = nn.BatchNorm1d(features, affine=False)
+    largest = []
+    for seed in range(seeds):
+        with seeded(seed):
+            x = torch.randn(shares * rows, features)
+        local = torch.cat([norm(share) for share in x.chunk(shares)])
+        largest.append((local - norm(x)).abs().max().item())
+    return LocalStatistics(largest, rows, shares, features)
