@@ -1,6 +1,7 @@
-"""What the chapters' experiments share: seeds, checked sizes, progress, and records of long runs."""
+"""What the chapters' experiments share: seeds, processes, checked sizes, progress, and records of long runs."""
 
 import json
+import os
 import platform
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch import distributed
 from tqdm import tqdm
 
 T = TypeVar("T")
@@ -28,6 +30,29 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would also reseed any GPU
         yield
+
+
+@contextmanager
+def processes(device: str) -> Iterator[tuple[int, int, str]]:
+    """This process's rank, how many there are, and its device: as `torchrun` says, or 0 of 1.
+
+    A process group that exists already is used, and left as it is.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield 0, 1, device
+        return
+    if device == "cuda":  # one GPU for each process of a machine
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device)
+    begun = not distributed.is_initialized()
+    if begun:
+        distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    try:
+        yield distributed.get_rank(), world, device
+    finally:
+        if begun:
+            distributed.destroy_process_group()
 
 
 def at_least_one(**numbers: int) -> None:

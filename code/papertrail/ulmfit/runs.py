@@ -6,8 +6,7 @@ in the end `model.pt`. Every file is replaced whole or not at all.
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
+from papertrail.experiments import processes
 from papertrail.ulmfit.awd_lstm import AWDLSTM, Dropouts
 from papertrail.ulmfit.language_model import LanguageModel, LMSettings, LMTraining, perplexity
 from papertrail.ulmfit.text import Vocabulary, match_embeddings, tokenize
@@ -214,29 +214,6 @@ def usable(device: str) -> str:
         reason = str(error).split("\n")[0].rstrip(".")
         raise RunError(f"--device: got {device!r}, which is not here ({reason}); cpu always is") from error
     return device
-
-
-@contextmanager
-def processes(device: str) -> Iterator[tuple[int, int, str]]:
-    """This process's rank, how many there are, and its device: as `torchrun` says, or 0 of 1.
-
-    A process group that exists already is used, and left as it is.
-    """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
-        yield 0, 1, device
-        return
-    if device == "cuda":  # one GPU for each process of a machine
-        device = f"cuda:{os.environ['LOCAL_RANK']}"
-        torch.cuda.set_device(device)
-    begun = not distributed.is_initialized()
-    if begun:
-        distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
-    try:
-        yield distributed.get_rank(), world, device
-    finally:
-        if begun:
-            distributed.destroy_process_group()
 
 
 @dataclass(frozen=True)
