@@ -59,7 +59,7 @@ CHAPTERS = [
     "architecture_diagram",
     *(
         pytest.param(name, marks=pytest.mark.long)
-        for name in ("layer_norm_placement", "fast_weights", "ulmfit")
+        for name in ("layer_norm_placement", "fast_weights", "ulmfit", "gopher")
     ),
 ]
 

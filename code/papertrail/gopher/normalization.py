@@ -34,8 +34,8 @@ def _large_like(x: Tensor) -> Tensor:
     """An empty contiguous tensor of x's shape, dtype and device, in huge pages where NumPy can get them.
 
     A fresh tensor is handed out in pages of 4 KiB, each of which costs a fault at its first write: at 32 MiB more time
-    than the arithmetic. NumPy asks for pages of 2 MiB, torch does so only under THP_MEM_ALLOC_ENABLE=1. Where memory is fragmented Linux may
-    first move things to make such a page, and the gain is gone.
+    than the arithmetic. NumPy asks for pages of 2 MiB, torch does so only under THP_MEM_ALLOC_ENABLE=1. Where memory is
+    fragmented Linux may first move things to make such a page, and the gain is gone.
     """
     if x.device.type != "cpu" or x.nbytes < HUGE:
         return torch.empty(x.shape, dtype=x.dtype, device=x.device)
