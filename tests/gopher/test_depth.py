@@ -25,7 +25,13 @@ from papertrail.gopher.depth import (
     norm_ratios,
     pick,
 )
-from papertrail.gopher.recorded_depth import cells, find, load_depth, load_depth_gradients
+from papertrail.gopher.recorded_depth import (
+    cells,
+    find,
+    load_depth,
+    load_depth_gradients,
+    second_cells,
+)
 
 
 def kinds(model) -> set[type]:
@@ -137,12 +143,14 @@ def test_what_cannot_be_trained_is_named():
 
 def test_the_recorded_grid_is_whole_and_as_fixed():
     runs = load_depth()
-    keys = ("depth", "placement", "norm", "lr", "weight_mean")
-    assert [{key: getattr(run, key) for key in keys} for run in runs] == cells()
-    assert len(cells()) == 3 * 2 * 5 + 4
+    keys = ("depth", "placement", "norm", "lr", "weight_mean", "start")
+    grid = [cell | {"start": "xavier"} for cell in cells()] + second_cells()
+    assert [{key: getattr(run, key) for key in keys} for run in runs] == grid
+    assert (len(cells()), len(second_cells())) == (3 * 2 * 5 + 4, 3 * 2)
     assert all(len(run.losses) == 3 and {len(row) for row in run.losses} == {100} for run in runs)
-    record = json.loads(recorded_depth.results_file("gopher", "depth").read_text())
-    assert record["settings"] == json.loads(json.dumps(recorded_depth.settings()))
+    for name, cells_of in (("depth", cells()), ("depth_post", second_cells())):
+        record = json.loads(recorded_depth.results_file("gopher", name).read_text())
+        assert record["settings"] == json.loads(json.dumps(recorded_depth.settings(cells_of)))
     starts = load_depth_gradients()
     assert {(r.depth, r.placement, r.norm) for r in starts} == {
         (d, *arm) for d in (12, 24, 48) for arm in ARMS
@@ -176,11 +184,11 @@ def test_a_stopped_recording_goes_on_where_it_was(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(claims, "book_folder", lambda: tmp_path)
     made = []
 
-    def train(depth, placement, norm, lr, *, weight_mean, steps, seeds):
+    def train(depth, placement, norm, lr, *, weight_mean, steps, seeds, start="xavier"):
         if len(made) == 3:
             raise KeyboardInterrupt
-        made.append((depth, placement, norm, lr, weight_mean))
-        return DepthTraining([[2.0] * steps] * seeds, placement, norm, depth, lr, weight_mean, seeds)
+        made.append((depth, placement, norm, lr, weight_mean, start))
+        return DepthTraining([[2.0] * steps] * seeds, placement, norm, depth, lr, weight_mean, seeds, start)
 
     monkeypatch.setattr(recorded_depth, "measure_depth_training", train)
     monkeypatch.setattr(
@@ -188,11 +196,15 @@ def test_a_stopped_recording_goes_on_where_it_was(tmp_path, monkeypatch, capsys)
     )
     with pytest.raises(KeyboardInterrupt):
         recorded_depth.main()
-    assert len(load_depth()) == 3 and not (tmp_path / "results/gopher/depth_gradients.json").exists()
+    assert (
+        len(recorded_depth.load_record("gopher", "depth")["runs"]) == 3
+        and not (tmp_path / "results/gopher/depth_gradients.json").exists()
+    )
     made.append("stopped")
     assert recorded_depth.main() == 0
-    assert made[:3] + made[4:] == [tuple(cell.values()) for cell in cells()]
-    assert len(load_depth()) == len(cells()) and len(load_depth_gradients()) == 4
+    expected = [(*cell.values(), "xavier") for cell in cells()] + [tuple(c.values()) for c in second_cells()]
+    assert made[:3] + made[4:] == expected
+    assert len(load_depth()) == len(expected) and len(load_depth_gradients()) == 4
     monkeypatch.setattr(recorded_depth, "STEPS", 99)
     with pytest.raises(ValueError, match="depth.json: holds runs with other settings; move it away"):
         recorded_depth.main()

@@ -73,10 +73,10 @@ def test_times_are_told_to_two_digits():
 
 def test_a_difference_at_the_start_is_said_only_where_it_stands_out():
     fig, alt = depth_drawings.draw_depth_gradients(gradients(), 24)
-    assert fig._suptitle.get_text() == "24 blocks, at the start: the two norms do not differ"
+    assert fig._suptitle.get_text() == "24 blocks, at the start: no difference stands out"
     assert "Pre, first block 1.00 (1.00 to 1.00)" in alt and "median of 4 seeds" in alt
     fig, alt = depth_drawings.draw_depth_gradients(gradients(2.0), 24)
-    assert "the norms differ in 4 of 4 cases" in fig._suptitle.get_text()
+    assert "a difference in 4 of 4 cases" in fig._suptitle.get_text()
     assert "Post, last block 2.00 (2.00 to 2.00)" in alt
 
 
@@ -106,3 +106,14 @@ def test_shifted_weights_stand_beside_ordinary_ones():
     header, rows = depth_drawings.table_of_shifted(runs)
     assert header == ["arm", "weights around 0", "weights around 0.2"]
     assert rows[1] == ["Pre, RMSNorm", "1.81 (1.80 to 1.82)", "2.50 (2.50 to 2.50)"] and len(rows) == 4
+
+
+def test_post_from_smaller_weights_has_both_norms_side_by_side():
+    def run(depth, norm, loss):
+        losses = [[loss + 0.01 * seed] * 20 for seed in range(3)]
+        return DepthTraining(losses, "post", norm, depth, 1e-3, 0.0, 3, "linear")
+
+    runs = [run(depth, *arm) for depth in (12, 24) for arm in (("LayerNorm", 1.7), ("RMSNorm", 1.8))]
+    header, rows = depth_drawings.table_of_smaller_start(trained() + runs)
+    assert header == ["blocks", "Post, LayerNorm", "Post, RMSNorm"]
+    assert rows == [[str(n), "1.71 (1.70 to 1.72)", "1.81 (1.80 to 1.82)"] for n in (12, 24)]

@@ -8,7 +8,7 @@ from math import log10
 from statistics import fmean, median
 
 from papertrail.claims import Evidence
-from papertrail.gopher.depth import DepthTraining, measure_depth_gradients, norm_ratios
+from papertrail.gopher.depth import FAILED, DepthTraining, measure_depth_gradients, norm_ratios
 from papertrail.gopher.messages import StepMessages, expected_messages
 from papertrail.gopher.recorded_depth import APART, find, load_depth, load_depth_gradients
 from papertrail.gopher.recorded_messages import load_messages
@@ -106,22 +106,28 @@ def scores_depend_on_distance() -> Evidence:
 
 
 def _compared(runs: list[DepthTraining]) -> list[int]:
-    """For every depth, rate and placement: 1 where RMSNorm ends better than LayerNorm, -1 where worse, else 0."""
+    """For every setting in which one of the norms trains: 1 where RMSNorm ends better, -1 where worse, else 0."""
     found = []
     for rms in (run for run in runs if run.norm == "RMSNorm" and not run.weight_mean):
-        layer = find(runs, rms.depth, rms.placement, "LayerNorm", rms.lr)
+        layer = find(runs, rms.depth, rms.placement, "LayerNorm", rms.lr, rms.start)
         if rms.failed != layer.failed:
             found.append(1 if rms.failed < layer.failed else -1)
-        else:
-            by = 0.0 if rms.failed == rms.seeds else fmean(layer.final) - fmean(rms.final)
+        elif rms.failed < rms.seeds:  # where all seeds of both fail there is nothing to compare
+            by = _trained(layer) - _trained(rms)
             found.append(0 if abs(by) < APART else 1 if by > 0 else -1)
     return found
+
+
+def _trained(run: DepthTraining) -> float:
+    """Mean final loss of the seeds that did not fail."""
+    return fmean(loss for loss in run.final if loss < FAILED)
 
 
 def rmsnorm_stabilizes_depth() -> Evidence:
     """Against no norm: every run without one fails, none of Pre with RMSNorm does. Against LayerNorm: cell by cell.
 
-    It holds if RMSNorm is better than LayerNorm in at least half of the cells; with no difference it is imprecise.
+    It holds if RMSNorm is better than LayerNorm in at least half of the cells; with no difference it is imprecise. A
+    cell is a depth, rate, placement and start in which at least one of the two norms trains.
     """
     runs = load_depth()
     bare = [run for run in runs if run.norm == "none"]

@@ -62,19 +62,20 @@ def exchange_norms(module: nn.Module, norm: str) -> None:
                 parent.add_module(name, other)
 
 
-def build(depth: int, placement: str, norm: str, weight_mean: float = 0.0) -> Model:
+def build(depth: int, placement: str, norm: str, weight_mean: float = 0.0, start: str = "xavier") -> Model:
     """A causal model of width 32 from torch's generator as it stands.
 
     Args:
         weight_mean: added to every entry of the stack's matrices, as Zhang & Sennrich 2019 shift the weights of a
             recurrent net in their section 6.1, figure 4.
+        start: initial weights of the stack, as in chapter 2's `Stack`.
 
     Raises:
-        ValueError: depth is below 1; placement or norm is unknown.
+        ValueError: depth is below 1; placement, norm or start is unknown.
     """
     model = Model(
         "decoder-only", depth, vocab_size=VOCAB, length=LENGTH, d_model=WIDTH, num_heads=HEADS, d_ff=4 * WIDTH,
-        placement=placement,
+        placement=placement, start=start,
     )  # fmt: skip
     exchange_norms(model, norm)
     if weight_mean:
@@ -179,6 +180,7 @@ class DepthTraining:
     lr: float
     weight_mean: float
     seeds: int
+    start: str = "xavier"
 
     @property
     def final(self) -> list[float]:
@@ -200,11 +202,12 @@ def measure_depth_training(
     steps: int = 100,
     seeds: int = 3,
     weight_mean: float = 0.0,
+    start: str = "xavier",
 ) -> DepthTraining:
     """Train with Adam (torch's defaults, constant rate, no clipping), one seed after the other.
 
     Raises:
-        ValueError: a number is below 1; lr is not positive; placement or norm is unknown.
+        ValueError: a number is below 1; lr is not positive; placement, norm or start is unknown.
     """
     at_least_one(depth=depth, steps=steps, seeds=seeds)
     if lr <= 0:
@@ -212,7 +215,7 @@ def measure_depth_training(
     losses: list[list[float | None]] = []
     for seed in progress(range(seeds), f"{placement}, {norm}, {depth} blocks, rate {lr:g}"):
         with seeded(seed):
-            model = build(depth, placement, norm, weight_mean)
+            model = build(depth, placement, norm, weight_mean, start)
             text = draw_text(steps)
         optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
         row: list[float | None] = []
@@ -225,4 +228,4 @@ def measure_depth_training(
             loss.backward()
             optimizer.step()
         losses.append(row + [None] * (steps - len(row)))
-    return DepthTraining(losses, placement, norm, depth, lr, weight_mean, seeds)
+    return DepthTraining(losses, placement, norm, depth, lr, weight_mean, seeds, start)

@@ -50,9 +50,7 @@ def draw_depth_gradients(results: Sequence[DepthGradients], depth: int) -> Drawi
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     ratios = [ratio for ratio in norm_ratios(results) if ratio.depth == depth]
     clear = sum(ratio.stands_out for ratio in ratios)
-    finding = (
-        f"the norms differ in {clear} of {len(ratios)} cases" if clear else "the two norms do not differ"
-    )
+    finding = f"a difference in {clear} of {len(ratios)} cases" if clear else "no difference stands out"
     look.headline(fig, f"{depth} blocks, at the start: {finding}")
     alt = (
         f"Norm of the gradient of W2 at the start, {depth} blocks, median of {result.seeds} seeds, first block to "
@@ -104,7 +102,7 @@ def _short(value: float) -> str:
 def draw_depth_training(runs: Sequence[DepthTraining], lr: float) -> Drawing:
     """Final loss of every seed by depth and arm, at one learning rate."""
     fig, ax = look.new_figure(3.5)
-    chosen = [run for run in runs if run.lr == lr and not run.weight_mean]
+    chosen = [run for run in runs if (run.lr, run.weight_mean, run.start) == (lr, 0.0, "xavier")]
     depths = sorted({run.depth for run in chosen})
     said = []
     for i, arm in enumerate(ARMS):
@@ -145,11 +143,21 @@ def table_of_shifted(runs: Sequence[DepthTraining]) -> Table:
         (usual,) = [
             r
             for r in runs
-            if not r.weight_mean
-            and (r.depth, r.placement, r.norm, r.lr) == (run.depth, run.placement, run.norm, run.lr)
+            if (r.depth, r.placement, r.norm, r.lr, r.weight_mean, r.start)
+            == (run.depth, run.placement, run.norm, run.lr, 0.0, run.start)
         ]
         rows.append([arm_name(run.placement, run.norm), _range(usual.final), _range(run.final)])
     return ["arm", "weights around 0", f"weights around {shifted[0].weight_mean:g}"], rows
+
+
+def table_of_smaller_start(runs: Sequence[DepthTraining]) -> Table:
+    """Post from nn.Linear's own weights: final losses of both norms by depth, mean over seeds and range."""
+    chosen = [run for run in runs if run.start == "linear"]
+    rows = [
+        [str(depth), *(_range(run.final) for run in chosen if run.depth == depth)]
+        for depth in sorted({run.depth for run in chosen})
+    ]
+    return ["blocks", *(arm_name(run.placement, run.norm) for run in chosen[: len(rows[0]) - 1])], rows
 
 
 def _range(losses: Sequence[float]) -> str:
