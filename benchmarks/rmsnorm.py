@@ -4,16 +4,12 @@
 
 Run it by hand on a quiet machine. Times are CPU seconds of one thread, medians and quartiles of alternating rounds,
 each with fresh outputs; values and gradients are compared with float64 first; a 512-cubed matrix product is timed in
-the same loop. At [8192, 1024] fresh memory costs more than arithmetic, and our RMSNorm asks for huge pages. So all
-is measured once more in a second process with THP_MEM_ALLOC_ENABLE=1, where torch asks for them as well. No compiled
-form is run. `--record` writes book/results/gopher/norm_speed.json.
+the same loop, and a copy into fresh memory and into old: at [8192, 1024] fresh memory costs more than arithmetic. No
+compiled form is run. `--record` writes book/results/gopher/norm_speed.json.
 """
 
 import argparse
-import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 
@@ -23,13 +19,10 @@ from torch.nn import functional as F
 
 from papertrail.experiments import rounded, save_record
 from papertrail.fast_weights.cost import measure_gemm, quartiles
-from papertrail.gopher import normalization
-from papertrail.gopher.norm_speed import ORDINARY
 from papertrail.gopher.normalization import LayerNorm, RMSNorm
 
 SHAPES = ((512, 512), (512, 1024), (512, 4096), (8192, 1024))
 EPS = 1e-5
-HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
 Way = Callable[[Tensor, Tensor, Tensor], Tensor]  # x (N, D), gain (D), bias (D) -> (N, D)
 
 
@@ -52,7 +45,6 @@ def ways(dim: int) -> dict[str, Way]:
         "LayerNorm as written": lambda x, gain, bias: module(by_hand, x, weight=gain, bias=bias),
         "RMSNorm as written": naive_rms,
         "our RMSNorm": lambda x, gain, bias: module(ours, x, weight=gain),
-        ORDINARY: lambda x, gain, bias: module(ours, x, weight=gain),  # `measure` keeps huge pages from it
     }
 
 
@@ -98,7 +90,6 @@ def check(rows: int, dim: int) -> None:
 def measure(rows: int, dim: int, rounds: int, gemm: list[float]) -> dict[str, dict[str, list[float]]]:
     """Quartiles of milliseconds, forward and both, by way; the first round is not counted."""
     inputs, d_out = tensors(rows, dim)
-    asked_from = normalization.HUGE
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways(dim)}
     repeats = max(1, 2**20 // (rows * dim))
     for turn in range(rounds + 1):
@@ -106,7 +97,6 @@ def measure(rows: int, dim: int, rounds: int, gemm: list[float]) -> dict[str, di
         for name, way in ways(dim).items():
             fresh = [x.detach().requires_grad_() for x in inputs]
             wanted, forward, both = used(name, fresh), 0.0, 0.0
-            normalization.HUGE = float("inf") if name == ORDINARY else asked_from
             for _ in range(repeats):
                 start = time.process_time()
                 out = way(*fresh)
@@ -116,22 +106,33 @@ def measure(rows: int, dim: int, rounds: int, gemm: list[float]) -> dict[str, di
                 forward += middle - start
             if turn:
                 times[name].append((forward / repeats * 1e3, both / repeats * 1e3))
-    normalization.HUGE = asked_from
     return {
         name: {part: quartiles([pair[i] for pair in found]) for i, part in enumerate(("forward", "both"))}
         for name, found in times.items()
     }
 
 
+def measure_copies(rows: int, dim: int, rounds: int) -> dict[str, list[float]]:
+    """Quartiles of milliseconds for a copy into a fresh tensor, and into one that was there before."""
+    (x, *_), old = tensors(rows, dim)
+    found: dict[str, list[float]] = {"fresh": [], "reused": []}
+    for turn in range(rounds + 1):
+        for name, copy in (("fresh", x.clone), ("reused", lambda: old.copy_(x))):
+            start = time.process_time()
+            copy()
+            if turn:
+                found[name].append((time.process_time() - start) * 1e3)
+    return {name: quartiles(times) for name, times in found.items()}
+
+
 def measure_all(quick: bool) -> dict:
-    """Every shape, in this process and with its environment."""
-    torch.set_num_threads(1)
+    """Every shape."""
     gemm: list[float] = []
-    found = []
+    found, rounds = [], 1 if quick else 11
     for rows, dim in SHAPES[:1] if quick else SHAPES:
         check(min(rows, 512), dim)
-        rounds = 1 if quick else 11
-        found.append({"rows": rows, "dim": dim, "ways": measure(rows, dim, rounds, gemm)})
+        copies = measure_copies(rows, dim, rounds)
+        found.append({"rows": rows, "dim": dim, **copies, "ways": measure(rows, dim, rounds, gemm)})
     return {"shapes": found, "gemm": quartiles(gemm)}
 
 
@@ -139,30 +140,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--record", action="store_true", help="write the chapter's record")
     parser.add_argument("--quick", action="store_true", help="one shape, one round: does it run?")
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.quick and given.record:
         parser.error("--quick measures too little to be recorded")
-    if given.child:
-        print(json.dumps(measure_all(given.quick)))
-        return 0
-    data, load_before = {}, os.getloadavg()[0]
-    for pages in ("default", "huge"):
-        environment = {k: v for k, v in os.environ.items() if k != HUGE_PAGES}
-        environment |= {HUGE_PAGES: "1"} if pages == "huge" else {}
-        command = [sys.executable, __file__, "--child", *(["--quick"] if given.quick else [])]
-        run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-        data[pages] = json.loads(run.stdout)
-        print(f"{pages} pages; GEMM {[round(x, 1) for x in data[pages]['gemm']]} GFLOP/s")
-        for shape in data[pages]["shapes"]:
-            print(f"  [{shape['rows']}, {shape['dim']}]")
-            for name, row in shape["ways"].items():
-                low, middle, high = row["both"]
-                print(
-                    f"    {name:22} forward {row['forward'][1]:8.2f}, both {middle:8.2f} ms ({low:.2f} to {high:.2f})"
-                )
+    torch.set_num_threads(1)
+    load_before = os.getloadavg()[0]
+    data = measure_all(given.quick)
     data["load"] = [load_before, os.getloadavg()[0]]
-    print("load", data["load"])
+    for shape in data["shapes"]:
+        print(
+            f"[{shape['rows']}, {shape['dim']}], copies {shape['fresh'][1]:.2f} and {shape['reused'][1]:.2f} ms"
+        )
+        for name, row in shape["ways"].items():
+            low, middle, high = row["both"]
+            print(
+                f"  {name:22} forward {row['forward'][1]:8.2f}, both {middle:8.2f} ms ({low:.2f} to {high:.2f})"
+            )
+    print("GEMM", [round(x, 1) for x in data["gemm"]], "load", data["load"])
     if given.record:
         print(save_record("gopher", "norm_speed", "python benchmarks/rmsnorm.py --record", rounded(data)))
     return 0

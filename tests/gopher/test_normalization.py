@@ -81,18 +81,6 @@ def test_the_first_derivative_is_the_same_with_and_without_a_graph():
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
 
 
-def test_tensors_in_huge_pages_hold_the_same_numbers():
-    x, d_out = draw(1100, 1024, dtype=torch.float32), draw(1100, 1024, seed=1, dtype=torch.float32)
-    assert x.nbytes > normalization.HUGE
-    large, small = values_and_gradients(RMSNorm(1024), x, d_out), [[], [], []]
-    for rows, grads in zip(x.split(550), d_out.split(550), strict=True):  # halves are below the limit
-        for part, value in zip(small, values_and_gradients(RMSNorm(1024), rows, grads), strict=True):
-            part.append(value)
-    torch.testing.assert_close(large[0], torch.cat(small[0]))
-    torch.testing.assert_close(large[1], torch.cat(small[1]))
-    torch.testing.assert_close(large[2], sum(small[2]), rtol=1e-4, atol=1e-4)
-
-
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_keeps_its_dtype_and_is_computed_in_float32(dtype):
     ours, _ = pair(64, dtype=dtype)

@@ -29,9 +29,7 @@ def _times(task: str, framework: str) -> tuple[float, ...]:
 PAPER_TIMES = {model: _times(*rows) for model, rows in MODELS.items()}
 STATED = (7, 64)  # percent saved, abstract
 OURS, TORCH, LAYER = "our RMSNorm", "nn.RMSNorm", "nn.LayerNorm"
-ORDINARY = "ours, ordinary pages"
 WRITTEN = ("RMSNorm as written", "LayerNorm as written")
-PAGES = ("default", "huge")
 
 
 def saved(model: str) -> tuple[float, float]:
@@ -46,38 +44,49 @@ def saved(model: str) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class NormSpeed:
-    """Milliseconds of CPU: quartiles by pages ("default" or "huge"), shape (rows, dim), way and part."""
+    """Milliseconds of CPU, quartiles, by shape (rows, dim).
 
-    times: dict[str, dict[tuple[int, int], dict[str, dict[str, list[float]]]]]
-    gemm: dict[str, list[float]]  # GFLOP/s, quartiles
+    Attributes:
+        times: by way, then "forward" or "both".
+        fresh, reused: of copying the input into a new tensor, and into one that was there before.
+        gemm: the yardstick, GFLOP/s.
+    """
 
-    def both(self, way: str, shape: tuple[int, int], pages: str = "default") -> float:
+    times: dict[tuple[int, int], dict[str, dict[str, list[float]]]]
+    fresh: dict[tuple[int, int], list[float]]
+    reused: dict[tuple[int, int], list[float]]
+    gemm: list[float]
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """What was measured."""
+        return list(self.times)
+
+    def both(self, way: str, shape: tuple[int, int]) -> float:
         """Median of forward and backward together.
 
         Raises:
             ValueError: it was not measured.
         """
         try:
-            return self.times[pages][shape][way]["both"][1]
+            return self.times[shape][way]["both"][1]
         except KeyError:
-            raise ValueError(f"way, shape, pages: {way!r} at {shape}, {pages!r} was not measured") from None
+            raise ValueError(f"way, shape: {way!r} at {shape} was not measured") from None
 
-    def ratio(self, one: str, other: str, shape: tuple[int, int], pages: str = "default") -> float:
+    def ratio(self, one: str, other: str, shape: tuple[int, int]) -> float:
         """How many times as long the first takes as the second."""
-        return self.both(one, shape, pages) / self.both(other, shape, pages)
+        return self.both(one, shape) / self.both(other, shape)
 
-    @property
-    def shapes(self) -> list[tuple[int, int]]:
-        """What was measured."""
-        return list(self.times["default"])
+    def faults(self, shape: tuple[int, int]) -> float:
+        """What a fresh tensor costs beyond the copying."""
+        return self.fresh[shape][1] - self.reused[shape][1]
 
 
 def read_speed(record: dict[str, Any]) -> NormSpeed:
     """The record's JSON as a `NormSpeed`."""
-    times = {
-        pages: {(row["rows"], row["dim"]): row["ways"] for row in record[pages]["shapes"]} for pages in PAGES
-    }
-    return NormSpeed(times, {pages: record[pages]["gemm"] for pages in PAGES})
+    rows = {(row["rows"], row["dim"]): row for row in record["shapes"]}
+    parts = ({shape: row[name] for shape, row in rows.items()} for name in ("ways", "fresh", "reused"))
+    return NormSpeed(*parts, record["gemm"])
 
 
 def load_speed() -> NormSpeed:

@@ -3,20 +3,17 @@
 LayerNorm: Ba, Kiros & Hinton 2016. RMSNorm and pRMSNorm: Zhang & Sennrich 2019, sections 4 and 5. WeightNorm:
 Salimans & Kingma 2016. BatchNorm: Ioffe & Szegedy 2015, here for sequences with padding.
 
-`RMSNorm` has its backward pass written out, since torch's own runs as a dozen separate operations on a CPU; the others
-are a few lines for autograd. Letters in shapes: B batch, T length, D features, N vectors.
+`RMSNorm` has its backward pass written out, since torch's own runs as separate operations on a CPU, most of which fill
+a fresh tensor; the others are a few lines for autograd. Letters in shapes: B batch, T length, D features, N vectors.
 """
 
 from math import ceil
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
 from papertrail.experiments import at_least_one
-
-HUGE = 4 * 2**20  # bytes from which NumPy asks Linux for huge pages
 
 
 def _check_width(x: Tensor, layer: nn.Module) -> None:
@@ -30,18 +27,6 @@ def _check_eps(eps: float) -> None:
         raise ValueError(f"eps: got {eps!r}; allowed are numbers from 0 up")
 
 
-def _large_like(x: Tensor) -> Tensor:
-    """An empty contiguous tensor of x's shape, dtype and device, in huge pages where NumPy can get them.
-
-    A fresh tensor is handed out in pages of 4 KiB, each of which costs a fault at its first write: at 32 MiB more time
-    than the arithmetic. NumPy asks for pages of 2 MiB, torch does so only under THP_MEM_ALLOC_ENABLE=1. Where memory is
-    fragmented Linux may first move things to make such a page, and the gain is gone.
-    """
-    if x.device.type != "cpu" or x.nbytes < HUGE:
-        return torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    return torch.from_numpy(np.empty(x.nbytes, dtype=np.uint8)).view(x.dtype).view(x.shape)
-
-
 class _RMSNorm(Function):
     """y = x r w, with r = 1 / sqrt(mean(x^2) + eps) for each row; x is (N, D), contiguous or not."""
 
@@ -51,7 +36,7 @@ class _RMSNorm(Function):
         inverse.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
         ctx.save_for_backward(x, weight, inverse)
         ctx.eps = eps
-        return torch.mul(x, inverse, out=_large_like(x)).mul_(weight)
+        return (x * inverse).mul_(weight)  # one fresh tensor: a large one costs more than the arithmetic
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, None]:
@@ -61,7 +46,7 @@ class _RMSNorm(Function):
             product = grad * x
             slope = (product * weight).mean(-1, keepdim=True) * inverse**3
             return grad * weight * inverse - x * slope, (product * inverse).sum(0), None
-        product = torch.mul(grad, x, out=_large_like(x))
+        product = grad * x
         d_weight = inverse.squeeze(-1) @ product
         slope = (product @ weight).unsqueeze(-1).mul_(inverse**3).div_(-x.shape[-1])  # (N, 1)
         # dL/dx = grad w r - x r^3 mean(grad w x), in the memory of the product, which has done its work
@@ -100,7 +85,7 @@ class RMSNorm(nn.Module):
             raise TypeError(f"x: got {x.dtype}; allowed are floating dtypes")
         work = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
         rows = x.to(work).reshape(-1, self.dim)
-        return _RMSNorm.apply(rows, self.weight.to(work), self.eps).view(x.shape).to(x.dtype)
+        return _RMSNorm.apply(rows, self.weight.to(work), self.eps).reshape(x.shape).to(x.dtype)
 
     def extra_repr(self) -> str:
         return f"{self.dim}, eps={self.eps:g}"
