@@ -280,7 +280,7 @@ def start(world: int, out: Path | None = None, timed: int = 0) -> None:
         start_processes(_one_of, args=arguments, nprocs=world, start_method="fork")
 
 
-def measure_messages(processes: int = 2, timed: int = 0, timeout: float = 120.0) -> Messages:
+def measure_messages(processes: int = 2, timed: int = 0, timeout: float = 110.0) -> Messages:
     """Start the processes on this machine, in a program of their own, and wait for their count.
 
     Args:
