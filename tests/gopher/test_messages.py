@@ -30,7 +30,7 @@ IDS = [f"{norm}{'' if broadcast else ' alone'}" for norm, broadcast in CASES]
 @pytest.fixture(scope="module")
 def counted() -> Messages:
     """Every case in two processes that were started for this."""
-    return measure_messages(2)
+    return measure_messages(2, timeout=400)
 
 
 def small(processes: int = 2) -> Messages:

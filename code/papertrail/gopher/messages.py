@@ -140,6 +140,8 @@ def count_step(norm: str, broadcast_buffers: bool, device: str = "cpu", timed: i
     """Train the net for a few steps in the process group that exists, and listen to the third.
 
     Args:
+        broadcast_buffers: whether DDP sends the first process's running statistics to all before each step (its
+            argument `forward_sync_buffers`, which older versions call broadcast_buffers).
         timed: steps to time afterwards.
 
     Raises:
@@ -150,7 +152,7 @@ def count_step(norm: str, broadcast_buffers: bool, device: str = "cpu", timed: i
         model = network(norm).to(device)
     with seeded(1 + distributed.get_rank()):
         x, y = torch.randn(BATCH, INPUTS).to(device), torch.randn(BATCH, WIDTH).to(device)
-    parallel = DistributedDataParallel(model, broadcast_buffers=broadcast_buffers)
+    parallel = DistributedDataParallel(model, forward_sync_buffers=broadcast_buffers)
     buckets: list[int] = []
     parallel.register_comm_hook(buckets, _note_bucket)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
@@ -278,7 +280,7 @@ def start(world: int, out: Path | None = None, timed: int = 0) -> None:
         start_processes(_one_of, args=arguments, nprocs=world, start_method="fork")
 
 
-def measure_messages(processes: int = 2, timed: int = 0, timeout: float = 120.0) -> Messages:
+def measure_messages(processes: int = 2, timed: int = 0, timeout: float = 110.0) -> Messages:
     """Start the processes on this machine, in a program of their own, and wait for their count.
 
     Args:
