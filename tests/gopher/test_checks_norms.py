@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from torch import nn
 
+from papertrail import claims
 from papertrail.gopher import checks_norms as checks
 from papertrail.gopher.group_size import GroupSizes
 from papertrail.gopher.invariances import WAYS, Invariances, MeanShift, measure_invariances
@@ -38,6 +39,7 @@ def one_cell_off():
 
 
 REWRITTEN = Rewriting([1e-15], [0.4], [1e-17], 0, 24)
+ROWS = [row for row in claims.load() if (row.check or "").startswith("papertrail.gopher.checks_norms:")]
 FAULTS = {
     "norms-without-batch": lambda monkeypatch: monkeypatch.setattr(checks, "BatchNorm", nn.LayerNorm),
     "norms-with-small-batches": measured("load_group_sizes", groups([0.06, 0.3, 0.3])),
@@ -47,23 +49,13 @@ FAULTS = {
     "rmsnorm-seven-to-sixty-four": measured("load_speed", speed(5.0, 1.1)),
     "batch-of-two-leaves-signs": measured("measure_signs", [[-1.0, 1.0]] * 100),
 }
-ROWS = {  # what each row of the ledger calls, and its verdict
-    "norms-without-batch": (checks.batch_dependence, "imprecise"),
-    "norms-with-small-batches": (checks.small_batches, "holds-at-small-scale"),
-    "norm-invariances": (checks.invariance_table, "holds"),
-    "rms-is-layer-without-centering": (checks.rms_is_layer_without_centering, "holds"),
-    "pre-ln-is-pre-rmsnorm": (checks.pre_rms_norm, "holds"),
-    "rmsnorm-seven-to-sixty-four": (checks.faster, "imprecise"),
-    "batch-of-two-leaves-signs": (checks.batch_of_two, "holds"),
-}
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 def test_a_planted_fault_flips_the_check(row, monkeypatch):
-    check, verdict = ROWS[row]
-    assert check().verdict == verdict
-    FAULTS[row](monkeypatch)
-    assert check().verdict != verdict
+    assert claims.check_function(row)().verdict == row.verdict
+    FAULTS[row.id](monkeypatch)
+    assert claims.check_function(row)().verdict != row.verdict
 
 
 def test_rmsnorm_that_notices_other_cases_would_refute_the_claim(monkeypatch):

@@ -153,3 +153,16 @@ def rmsnorm_stabilizes_depth() -> Evidence:
     return Evidence(
         numbers, "holds-at-small-scale" if 2 * compared.count(1) >= len(compared) else "imprecise"
     )
+
+
+def shifted_weights() -> Evidence:
+    """Pre from weights of mean 0.2: the claim holds where fewer seeds fail with RMSNorm than with LayerNorm."""
+    runs = [run for run in load_depth() if run.weight_mean and run.placement == "pre"]
+    (rms,), (layer,) = ([run for run in runs if run.norm == norm] for norm in ("RMSNorm", "LayerNorm"))
+    numbers = {
+        "mean": f"{rms.weight_mean:.1f}", "depth": rms.depth, "seeds": rms.seeds,
+        "rms_failed": rms.failed, "layer_failed": layer.failed,
+        "rms": f"{fmean(rms.final):.2f}", "layer": f"{fmean(layer.final):.2f}",
+    }  # fmt: skip
+    fewer, more = rms.failed < layer.failed, rms.failed > layer.failed
+    return Evidence(numbers, "holds-at-small-scale" if fewer else "wrong" if more else "imprecise")
