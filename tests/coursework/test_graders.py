@@ -139,6 +139,38 @@ SURVIVORS: dict[str, dict[str, dict[str, str]]] = {
             "losses(head, tails, text[start + 1:stop + 1]).sum()": "the same: a tensor of one number counts as one",
         },
     },
+    "gopher": {
+        "rms": {
+            "line 78: 1e-09 -> 2e-09": "the same: any small number keeps a whole product whole",
+            "line 78: 1e-09 -> 5e-10": "the same: any small number keeps a whole product whole",
+        },
+        "count": {
+            "line 8: min(d_model, n_heads, key_size) -> min(n_heads, d_model, key_size)": (
+                "the same: min has no order"
+            ),
+            "line 89: 1 -> 0": "the same: one head is within the budget, so the search comes to 1",
+        },
+        "messages": {
+            "line 39: 1 -> 2": "the same: bytes do not depend on the number of buckets",
+            "line 49: 0 -> 1": "the same: there are buffers where they have messages, and where they have numbers",
+            "line 49: 0 -> -1": "the same: there are buffers where they have messages, and where they have numbers",
+            "line 76: 0 -> 1": "the same: what is gathered does not depend on the other parameters",
+            "line 76: 1 -> -1": "the same: of two entries the second is the last",
+            "line 89: 1 -> -1": "the same: of two axes the first is all but the last",
+            "line 93: means - mean -> mean - means": "the same: the difference is squared",
+        },
+        "means": {
+            "line 65: abs(value - float(printed)) <= 0.5 / 10 ** digits + 1e-09 -> "
+            "abs(value - float(printed)) < 0.5 / 10 ** digits + 1e-09": (
+                "right: with what is allowed for rounding, no value lies on the border"
+            ),
+            "line 65: value - float(printed) -> float(printed) - value": "the same: the sign is taken off",
+            "line 65: 1e-09 -> 2e-09": "the same: any small number allows for rounding",
+            "line 65: 1e-09 -> 5e-10": "the same: any small number allows for rounding",
+            "line 90: 2 -> -2": "the same: of four entries the third is the last but one",
+            "line 91: 1 -> -1": "the same: of two entries the second is the last",
+        },
+    },
 }
 
 
