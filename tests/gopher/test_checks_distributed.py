@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from papertrail.gopher import checks_distributed as checks
-from papertrail.gopher.depth import ARMS, DepthGradients, DepthTraining
+from papertrail.gopher.depth import ARMS, DepthGradients, DepthTraining, ShiftedStart
 from papertrail.gopher.messages import Messages
 from papertrail.gopher.recorded_messages import load_messages
 from papertrail.gopher.relative_positions import ShiftCheck, Translation
@@ -41,11 +41,17 @@ def trained(rms=1.8, layer=1.8, none=9.0, post=2.7, depths=(12, 24)):
     ]
 
 
+def shifted(layer, rms=(0.5, 0.5, 0.5)):
+    """What shifted weights change at the start, with each norm."""
+    return ShiftedStart({"LayerNorm": list(layer), "RMSNorm": list(rms)}, 6, 0.2, 3)
+
+
 FAULTS = {
     "rmsnorm-stabilizes-deep": measured("load_depth", trained(none=1.8)),
     "batch-norm-synchronizes": measured("load_messages", counted("BatchNorm", gathers=[2052] * 8)),
     "synchronizing-costs-calls": measured("load_messages", counted("SyncBatchNorm", sums=[2048] * 7)),
     "batch-norm-sends-only-gradients": measured("load_messages", counted("BatchNorm", buffers=[])),
+    "rmsnorm-robust-to-shifted-weights": measured("measure_shifted_start", shifted([0.1] * 3)),
     "relative-shift-is-exact": measured("measure_shift", ShiftCheck([0.0], [1e-6], 12, 1)),
     "relative-scores-depend-on-distance": measured("measure_translation", Translation([0.1], [0.5], 7, 9, 1)),
 }
@@ -54,6 +60,7 @@ CHECKS = {
     "batch-norm-synchronizes": (checks.plain_batch_norm_synchronizes, "wrong"),
     "synchronizing-costs-calls": (checks.synchronizing_costs_calls, "holds"),
     "batch-norm-sends-only-gradients": (checks.batch_norm_sends_only_gradients, "wrong"),
+    "rmsnorm-robust-to-shifted-weights": (checks.robust_to_shifted_weights, "imprecise"),
     "relative-shift-is-exact": (checks.shift_is_exact, "holds"),
     "relative-scores-depend-on-distance": (checks.scores_depend_on_distance, "holds"),
 }
@@ -128,3 +135,17 @@ def test_without_norms_the_gradient_at_the_start_must_blow_up(monkeypatch):
     monkeypatch.setattr(checks, "load_depth", trained)
     monkeypatch.setattr(checks, "measure_depth_gradients", lambda *arguments, **options: start)
     assert checks.rmsnorm_stabilizes_depth().verdict == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("layer", "rms", "verdict"),
+    [(1.8, 2.7, "imprecise"), (2.7, 2.7, "holds-at-small-scale"), (2.7, 1.8, "holds-at-small-scale")],
+    ids=["as found", "both fail", "layer fails"],
+)
+def test_robust_is_the_norm_that_fails_no_more_often(layer, rms, verdict, monkeypatch):
+    runs = [
+        DepthTraining([[loss] * 10] * 3, "pre", norm, 12, 0.001, 0.2, 3)
+        for norm, loss in (("LayerNorm", layer), ("RMSNorm", rms))
+    ]
+    monkeypatch.setattr(checks, "load_depth", lambda: runs)
+    assert checks.robust_to_shifted_weights().verdict == verdict

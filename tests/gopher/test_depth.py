@@ -22,6 +22,7 @@ from papertrail.gopher.depth import (
     draw_text,
     measure_depth_gradients,
     measure_depth_training,
+    measure_shifted_start,
     norm_ratios,
     pick,
 )
@@ -95,6 +96,13 @@ def test_without_norms_gradients_explode_with_depth_and_with_either_norm_they_do
     first = {(r.depth, r.placement, r.norm): r.norms[0][0] for r in results}
     assert first[12, "pre", "none"] > 100 * first[4, "pre", "none"] > 100
     assert max(first[12, *arm] for arm in ARMS if arm[1] != "none") < 3
+
+
+def test_layer_norm_does_not_notice_shifted_weights_before_training_and_rms_norm_does():
+    result = measure_shifted_start(3, 0.3, seeds=2)
+    assert max(result.changes["LayerNorm"]) < 1e-9 and min(result.changes["RMSNorm"]) > 0.1
+    (unchanged,) = measure_shifted_start(1, 0.0, seeds=1).changes["RMSNorm"]
+    assert unchanged == 0
 
 
 def gradients(layer, rms, blocks=12):
