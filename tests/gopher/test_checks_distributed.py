@@ -6,7 +6,7 @@ import pytest
 
 from papertrail import claims
 from papertrail.gopher import checks_distributed as checks
-from papertrail.gopher.depth import ARMS, DepthGradients, DepthTraining
+from papertrail.gopher.depth import ARMS, DepthGradients, DepthTraining, ShiftedStart
 from papertrail.gopher.messages import Messages
 from papertrail.gopher.recorded_messages import load_messages
 from papertrail.gopher.relative_positions import ShiftCheck, Translation
@@ -42,21 +42,18 @@ def trained(rms=1.8, layer=1.8, none=9.0, post=2.7, depths=(12, 24)):
     ]
 
 
-def shifted(rms, layer):
-    """Pre with weights of mean 0.2, three seeds a norm with these final losses."""
-    return [
-        DepthTraining([[loss] * 10] * 3, "pre", norm, 12, 0.1, 0.2, 3)
-        for norm, loss in (("RMSNorm", rms), ("LayerNorm", layer))
-    ]
+def shifted(layer, rms=(0.5, 0.5, 0.5)):
+    """What shifted weights change at the start, with each norm."""
+    return ShiftedStart({"LayerNorm": list(layer), "RMSNorm": list(rms)}, 6, 0.2, 3)
 
 
 ROWS = [row for row in claims.load() if (row.check or "").startswith("papertrail.gopher.checks_distributed:")]
 FAULTS = {
     "rmsnorm-stabilizes-deep": measured("load_depth", trained(none=1.8)),
-    "shifted-weights-need-rmsnorm": measured("load_depth", shifted(rms=1.8, layer=2.7)),
     "batch-norm-synchronizes": measured("load_messages", counted("BatchNorm", gathers=[2052] * 8)),
     "synchronizing-costs-calls": measured("load_messages", counted("SyncBatchNorm", sums=[2048] * 7)),
     "batch-norm-sends-only-gradients": measured("load_messages", counted("BatchNorm", buffers=[])),
+    "rmsnorm-robust-to-shifted-weights": measured("measure_shifted_start", shifted([0.1] * 3)),
     "relative-shift-is-exact": measured("measure_shift", ShiftCheck([0.0], [1e-6], 12, 1)),
     "relative-scores-depend-on-distance": measured("measure_translation", Translation([0.1], [0.5], 7, 9, 1)),
 }
@@ -132,12 +129,15 @@ def test_without_norms_the_gradient_at_the_start_must_blow_up(monkeypatch):
     assert checks.rmsnorm_stabilizes_depth().verdict == "wrong"
 
 
-def test_from_shifted_weights_a_norm_wins_by_seeds_that_do_not_fail(monkeypatch):
-    for rms, layer, verdict in (
-        (2.7, 1.8, "wrong"),
-        (1.8, 2.7, "holds-at-small-scale"),
-        (1.7, 1.8, "imprecise"),
-    ):
-        found = shifted(rms, layer)
-        monkeypatch.setattr(checks, "load_depth", lambda found=found: found)
-        assert checks.shifted_weights().verdict == verdict
+@pytest.mark.parametrize(
+    ("layer", "rms", "verdict"),
+    [(1.8, 2.7, "imprecise"), (2.7, 2.7, "holds-at-small-scale"), (2.7, 1.8, "holds-at-small-scale")],
+    ids=["as found", "both fail", "layer fails"],
+)
+def test_robust_is_the_norm_that_fails_no_more_often(layer, rms, verdict, monkeypatch):
+    runs = [
+        DepthTraining([[loss] * 10] * 3, "pre", norm, 12, 0.001, 0.2, 3)
+        for norm, loss in (("LayerNorm", layer), ("RMSNorm", rms))
+    ]
+    monkeypatch.setattr(checks, "load_depth", lambda: runs)
+    assert checks.robust_to_shifted_weights().verdict == verdict

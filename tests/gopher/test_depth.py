@@ -22,6 +22,7 @@ from papertrail.gopher.depth import (
     draw_text,
     measure_depth_gradients,
     measure_depth_training,
+    measure_shifted_start,
     norm_ratios,
     pick,
 )
@@ -97,6 +98,13 @@ def test_without_norms_gradients_explode_with_depth_and_with_either_norm_they_do
     assert max(first[12, *arm] for arm in ARMS if arm[1] != "none") < 3
 
 
+def test_layer_norm_does_not_notice_shifted_weights_before_training_and_rms_norm_does():
+    result = measure_shifted_start(3, 0.3, seeds=2)
+    assert max(result.changes["LayerNorm"]) < 1e-9 and min(result.changes["RMSNorm"]) > 0.1
+    (unchanged,) = measure_shifted_start(1, 0.0, seeds=1).changes["RMSNorm"]
+    assert unchanged == 0
+
+
 def gradients(layer, rms, blocks=12):
     """Both norms' first and last gradients by seed, the same for both placements."""
     return [
@@ -109,9 +117,11 @@ def gradients(layer, rms, blocks=12):
 def test_norms_are_compared_within_seeds():
     ratio = norm_ratios(gradients([1.0, 10.0, 100.0], [2.0, 20.0, 220.0]))[0]
     assert math.exp(ratio.log_ratio) == pytest.approx((2 * 2 * 2.2) ** (1 / 3)) and ratio.stands_out
-    logs = [math.log(2), math.log(0.5), 0.0]
-    ratio = norm_ratios(gradients([1.0] * 3, [2.0, 0.5, 1.0]))[0]
-    assert ratio.error == pytest.approx((sum(v * v for v in logs) / 2 / 3) ** 0.5) and not ratio.stands_out
+    logs = [math.log(2), math.log(0.5), math.log(1.2)]
+    middle = sum(logs) / 3
+    error = (sum((v - middle) ** 2 for v in logs) / 2 / 3) ** 0.5
+    ratio = norm_ratios(gradients([1.0] * 3, [2.0, 0.5, 1.2]))[0]
+    assert (ratio.log_ratio, ratio.error) == pytest.approx((middle, error)) and not ratio.stands_out
     with pytest.raises(ValueError, match="none with depth=7, placement='pre', norm='none'"):
         pick(gradients([1.0], [1.0]), 7, "pre", "none")
 

@@ -96,7 +96,8 @@ def test_the_tables_of_gradients_have_a_row_for_each_depth():
 
 
 def test_losses_are_told_by_arm_and_what_is_off_the_page_is_called_so():
-    _, alt = depth_drawings.draw_depth_training(trained(), 0.01)
+    fig, alt = depth_drawings.draw_depth_training(trained(), 0.01)
+    assert fig._suptitle.get_text() == "Rate 0.01: Pre fails in 0 of 12 runs, Post in 12"
     assert "Pre, RMSNorm 1.81 at 12, 1.81 at 24" in alt and "no norm above 3 at 12, above 3 at 24" in alt
     assert "Post, LayerNorm 2.71 at 12" in alt and "medians of 3 seeds" in alt
 

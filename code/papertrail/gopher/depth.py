@@ -62,6 +62,14 @@ def exchange_norms(module: nn.Module, norm: str) -> None:
                 parent.add_module(name, other)
 
 
+def shift_weights(model: Model, mean: float) -> None:
+    """Add a number to every entry of the stack's matrices."""
+    with torch.no_grad():
+        for part in model.stack.modules():
+            if isinstance(part, nn.Linear):
+                part.weight += mean
+
+
 def build(depth: int, placement: str, norm: str, weight_mean: float = 0.0, start: str = "xavier") -> Model:
     """A causal model of width 32 from torch's generator as it stands.
 
@@ -78,11 +86,7 @@ def build(depth: int, placement: str, norm: str, weight_mean: float = 0.0, start
         placement=placement, start=start,
     )  # fmt: skip
     exchange_norms(model, norm)
-    if weight_mean:
-        with torch.no_grad():
-            for part in model.stack.modules():
-                if isinstance(part, nn.Linear):
-                    part.weight += weight_mean
+    shift_weights(model, weight_mean)
     return model
 
 
@@ -229,3 +233,36 @@ def measure_depth_training(
             optimizer.step()
         losses.append(row + [None] * (steps - len(row)))
     return DepthTraining(losses, placement, norm, depth, lr, weight_mean, seeds, start)
+
+
+@dataclass(frozen=True)
+class ShiftedStart:
+    """By norm and seed: how much the outputs at the start change when the matrices' entries get 0.2 more, relative."""
+
+    changes: dict[str, list[float]]
+    depth: int
+    weight_mean: float
+    seeds: int
+
+
+def measure_shifted_start(depth: int = 6, weight_mean: float = 0.2, seeds: int = 3) -> ShiftedStart:
+    """Pre with each norm, from the same weights around 0 and around `weight_mean`, in float64.
+
+    The shift adds multiples of (1, ..., 1) to what is written, and reads the sum of what is read. LayerNorm takes the
+    first away and makes the second 0: of Zhang & Sennrich's table 1, the column of re-centered weights.
+
+    Raises:
+        ValueError: depth or seeds is below 1.
+    """
+    at_least_one(depth=depth, seeds=seeds)
+    changes: dict[str, list[float]] = {"LayerNorm": [], "RMSNorm": []}
+    for norm, found in changes.items():
+        for seed in range(seeds):
+            logits = []
+            for mean in (0.0, weight_mean):
+                with seeded(seed), torch.no_grad():
+                    model = build(depth, "pre", norm).double()
+                    shift_weights(model, mean)  # in float64: W + 0.2 in float32 is another W
+                    logits.append(model(draw_text(1)[0, :, :-1]))
+            found.append(((logits[1] - logits[0]).abs().max() / logits[0].abs().max()).item())
+    return ShiftedStart(changes, depth, weight_mean, seeds)

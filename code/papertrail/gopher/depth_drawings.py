@@ -127,7 +127,12 @@ def draw_depth_training(runs: Sequence[DepthTraining], lr: float) -> Drawing:
     ax.set_ylabel(f"loss (nats, {chosen[0].seeds} seeds)")
     ax.grid(axis="x", visible=False)
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
-    look.headline(fig, f"Rate {lr:g}: the placement decides, not which norm")
+    normed = {
+        place: [run for run in chosen if run.placement == place and run.norm != "none"] for place in PLACES
+    }
+    pre, post = (sum(run.failed for run in runs) for runs in normed.values())
+    total = sum(run.seeds for run in normed["pre"])
+    look.headline(fig, f"Rate {lr:g}: Pre fails in {pre} of {total} runs, Post in {post}")
     alt = (
         f"Loss after {len(chosen[0].losses[0])} steps at rate {lr:g}, medians of {chosen[0].seeds} seeds, in nats: "
         f"{'; '.join(said)} blocks. The text's entropy is {entropy:.2f}."
