@@ -144,6 +144,16 @@ SURVIVORS: dict[str, dict[str, dict[str, str]]] = {
             "line 78: 1e-09 -> 2e-09": "the same: any small number keeps a whole product whole",
             "line 78: 1e-09 -> 5e-10": "the same: any small number keeps a whole product whole",
         },
+        "invariant": {
+            "line 48: old.abs().max().item() -> old.abs().max()": "the same: a tensor of one number counts as one",
+            "line 53: (new - old).abs().max().item() -> (new - old).abs().max()": (
+                "the same: a tensor of one number counts as one"
+            ),
+            "line 53: new - old -> old - new": "the same: the sign is taken off",
+            "line 65: 1 -> 2": "the same: what has no row or case to choose is tried twice",
+            "line 81: 1 -> 0": "the same: without inputs the output is 0, which raises a ValueError too",
+            "line 81: 1 -> -1": "the same: without inputs the output is 0, which raises a ValueError too",
+        },
         "count": {
             "line 8: min(d_model, n_heads, key_size) -> min(n_heads, d_model, key_size)": (
                 "the same: min has no order"
@@ -169,6 +179,14 @@ SURVIVORS: dict[str, dict[str, dict[str, str]]] = {
             "line 65: 1e-09 -> 5e-10": "the same: any small number allows for rounding",
             "line 90: 2 -> -2": "the same: of four entries the third is the last but one",
             "line 91: 1 -> -1": "the same: of two entries the second is the last",
+        },
+        "groups": {
+            "line 12: 1 -> -1": "the same: of two axes the second is the last",
+            "line 14: grouped - mean[:, None] -> mean[:, None] - grouped": "the same: the difference is squared",
+            "line 45: x.reshape(-1, size, x.shape[1]) - mean -> mean - x.reshape(-1, size, x.shape[1])": (
+                "the same: it comes twice in a product, and so does its sign"
+            ),
+            "line 45: 1 -> -1": "the same: of two axes the second is the last",
         },
     },
 }
