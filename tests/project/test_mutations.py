@@ -18,6 +18,7 @@ FIGURES, CLAIMS = "code/papertrail/figures.py", "code/papertrail/claims.py"
 PLACE, PLACED = "code/papertrail/layer_norm_placement", "tests/layer_norm_placement"
 FAST, FASTER = "code/papertrail/fast_weights", "tests/fast_weights"
 ULM, ULMS = "code/papertrail/ulmfit", "tests/ulmfit"
+GOPHER, GOPHERS = "code/papertrail/gopher", "tests/gopher"
 WORK, GRADING = "code/papertrail/coursework", "tests/coursework"
 
 MUTATIONS = [
@@ -213,11 +214,40 @@ MUTATIONS = [
     (f"{ULM}/classifier.py", "state = self.encoder.detach(encoded.state)", "state = encoded.state", f"{ULMS}/test_classifier.py"),
     (f"{ULM}/documents.py", "text).casefold().split()).encode()", "text).split()).encode()", f"{ULMS}/test_documents.py"),
     (f"{ULM}/measurements.py", "documents = split_reviews().validation[:judged]", "documents = split_reviews().test[:judged]", f"{ULMS}/test_measurements.py"),
-    (f"{ULM}/reviews.py", "[-LAST_WORDS:]", "[:LAST_WORDS]", f"{ULMS}/test_reviews.py"),
+    (f"{ULM}/reviews.py", "others = labelled(judged, vocabulary, LAST_WORDS)", "others = labelled(judged, vocabulary)", f"{ULMS}/test_reviews.py"),
     (f"{ULM}/recorded.py", "json.loads(here.read_text()) != settings()", "False", f"{ULMS}/test_recorded.py"),
     ("code/papertrail/experiments.py", "torch.default_generator.manual_seed(seed)", "pass", "tests/test_experiments.py"),
     ("code/papertrail/experiments.py", "temporary.replace(path)", "path.write_text(temporary.read_text())", "tests/test_experiments.py"),
     ("tools/bubblewrap.py", "raise RuntimeError(", "return str(", "tests/project/test_tools.py"),
+    (f"{GOPHER}/accounting.py", "2 * 3 * context * d_model * heads  # q, k and v", "2 * 2 * context * d_model * heads  # q, k and v", f"{GOPHERS}/test_accounting.py"),
+    (f"{GOPHER}/accounting.py", "relative_positions=n_layers * d_model * heads if relative_positions else 0,", "relative_positions=n_layers * d_model * heads,", f"{GOPHERS}/test_accounting.py"),
+    (f"{GOPHER}/accounting.py", "linear = 4 * d_model + 4 * n_heads * key_size + 2 * ffw_size", "linear = 4 * d_model + 3 * n_heads * key_size + 2 * ffw_size", f"{GOPHERS}/test_accounting.py"),
+    (f"{GOPHER}/scores.py", "/ sum(questions)", "/ len(questions)", f"{GOPHERS}/test_scores.py"),
+    (f"{GOPHER}/scaling.py", "sqrt(max(1.0, chi2) / spread)", "sqrt(1.0 / spread)", f"{GOPHERS}/test_scaling.py"),
+    (f"{GOPHER}/scaling.py", "weights = [error**-2 for error in errors]", "weights = [error**-1 for error in errors]", f"{GOPHERS}/test_scaling.py"),
+    (f"{GOPHER}/published.py", "if key in found:", "if False:", f"{GOPHERS}/test_published.py"),
+    (f"{GOPHER}/checks_scale.py", "round(row.with_embeddings, 2) == row.printed", "round(row.without, 2) == row.printed", f"{GOPHERS}/test_checks_scale.py"),
+    (FIGURES, '(" pt-sortable", " pt-tall") if sortable else ("", "")', '(" pt-sortable", " pt-tall")', "tests/test_figures.py"),
+    (f"{GOPHER}/normalization.py", "inverse.square_().div_(x.shape[-1])", "inverse.square_().div_(x.shape[-1] - 1)", f"{GOPHERS}/test_normalization.py"),
+    (f"{GOPHER}/normalization.py", ".mul_(inverse**3).div_(-x.shape[-1])", ".mul_(inverse**2).div_(-x.shape[-1])", f"{GOPHERS}/test_normalization.py"),
+    (f"{GOPHER}/normalization.py", "rows = x.flatten(0, 1) if mask is None else x[mask]", "rows = x.flatten(0, 1)", f"{GOPHERS}/test_normalization.py"),
+    (f"{GOPHER}/invariances.py", "WAYS[2]: (x, one_row)", "WAYS[2]: (x, FACTOR * weight)", f"{GOPHERS}/test_invariances.py"),
+    (f"{GOPHER}/rewriting.py", "linear.bias -= linear.bias.mean()", "pass", f"{GOPHERS}/test_rewriting.py"),
+    (f"{GOPHER}/group_size.py", "unbiased = variance.mean(1) * self.group / (self.group - 1)", "unbiased = variance.mean(1)", f"{GOPHERS}/test_group_size.py"),
+    (f"{GOPHER}/norm_drawings.py", "if min(gaps) > 0:", "if max(gaps) > 0:", f"{GOPHERS}/test_norm_drawings.py"),
+    (f"{GOPHER}/checks_norms.py", "[min(found.behind(group, norm)) for", "[max(found.behind(group, norm)) for", f"{GOPHERS}/test_checks_norms.py"),
+    (f"{GOPHER}/sync_batch_norm.py", "+ (means - mean).square())).sum(0)", ")).sum(0)", f"{GOPHERS}/test_sync_batch_norm.py"),
+    (f"{GOPHER}/sync_batch_norm.py", "        distributed.all_reduce(sums)\n", "", f"{GOPHERS}/test_sync_batch_norm.py"),
+    (f"{GOPHER}/sync_batch_norm.py", "variance * count / (count - 1)", "variance", f"{GOPHERS}/test_sync_batch_norm.py"),
+    (f"{GOPHER}/sync_batch_norm.py", "        if len(x):\n", "        if True:\n", f"{GOPHERS}/test_sync_batch_norm.py"),
+    (f"{GOPHER}/messages.py", "args[1] if name.startswith(GATHERS) else args[0]", "args[0]", f"{GOPHERS}/test_messages.py"),
+    (f"{GOPHER}/messages.py", "        by_name[\"allreduce\"].remove(size)\n", "        pass\n", f"{GOPHERS}/test_messages.py"),
+    (f"{GOPHER}/messages.py", "os.killpg(program.pid, signal.SIGKILL)", "program.kill()", f"{GOPHERS}/test_messages.py"),
+    (f"{GOPHER}/relative_positions.py", "[..., 1:, :]", "[..., :-1, :]", f"{GOPHERS}/test_relative_positions.py"),
+    (f"{GOPHER}/relative_positions.py", "(q + self.content_bias[:, None]) @", "q @", f"{GOPHERS}/test_relative_positions.py"),
+    (f"{GOPHER}/depth.py", "abs(self.log_ratio) > 3 * self.error", "abs(self.log_ratio) > 0 * self.error", f"{GOPHERS}/test_depth.py"),
+    (f"{GOPHER}/checks_distributed.py", "and not any(run.failed for run in pre)", "", f"{GOPHERS}/test_checks_distributed.py"),
+    (f"{GOPHER}/depth.py", "                part.weight += mean\n", "                part.bias is None or part.bias.add_(mean)\n", f"{GOPHERS}/test_depth.py"),
 ]  # fmt: skip
 SAMPLED = 1
 
