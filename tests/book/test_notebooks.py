@@ -66,7 +66,7 @@ def test_nothing_random_or_bulky_is_stored(notebook, path):
     assert "widget-view+json" not in text and "widget-state" not in text and "it/s]" not in text
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert all("execution" not in cell.metadata for cell in notebook.cells)
-    assert path.stat().st_size < 1_000_000
+    assert path.stat().st_size < 1_250_000  # as text; tests/site holds the compressed page to 150 KB
 
 
 def test_notebooks_install_nothing_and_reach_for_nothing(notebook):
