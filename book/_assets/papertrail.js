@@ -1,4 +1,4 @@
-// The site's only script of our own: the ledger's filter, and tables that sort.
+// The site's only script of our own: the ledger's filter, tables that sort, and wide formulas that keys can scroll.
 (() => {
   const form = document.querySelector(".pt-filter");
   if (form) {
@@ -60,3 +60,15 @@
     if (region) region.setAttribute("aria-label", `${region.getAttribute("aria-label")} (headings sort)`);
   }
 })();
+
+// A formula that is wider than the screen scrolls sideways, so the keyboard must reach it.
+addEventListener("load", () => window.MathJax?.startup?.promise.then(() => {
+  const reach = () => {
+    for (const formula of document.querySelectorAll("mjx-container[display]")) {
+      if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+      else formula.removeAttribute("tabindex");
+    }
+  };
+  addEventListener("resize", reach);
+  reach();
+}));

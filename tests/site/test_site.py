@@ -64,6 +64,16 @@ def test_nothing_sticks_out_sideways_on_a_phone(open_page, any_page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_a_formula_wider_than_a_phone_can_be_reached_and_scrolled_by_keys(open_page):
+    page = open_page("book/exercises/layer_norm_placement.html", width=390, until="networkidle")
+    page.wait_for_selector("mjx-container[display][tabindex]")
+    wide = page.evaluate(
+        "[...document.querySelectorAll('mjx-container[display]')].map(f => [f.scrollWidth > f.clientWidth, f.tabIndex])"
+    )
+    assert {index for scrolls, index in wide if scrolls} == {0}
+    assert all(index == -1 for scrolls, index in wide if not scrolls)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_text_in_figures_is_at_least_nine_pixels_on_a_phone(open_page, name):
     page = open_page(name, width=390)

@@ -51,6 +51,7 @@ DAMAGE = [
     ("_static/papertrail.css", "/* Colors", '@import "https://example.org/a.css"; /* Colors', "style_sheet"),
     ("book/errata.html", "</head>", MATHJAX, "mathjax and errata"),
     ("_static/papertrail.js", "numeric ? ", "!numeric ? ", "sortable"),
+    ("_static/papertrail.js", "formula.tabIndex = 0", "formula.tabIndex = -1", "wider_than_a_phone"),
 ]
 
 
