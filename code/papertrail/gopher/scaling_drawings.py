@@ -97,7 +97,7 @@ def draw_slopes(scaling: Sequence[GroupScaling]) -> Drawing:
     ax.set_yticks(range(len(scaling)), [found.group.name.replace(" (", "\n(") for found in scaling])
     ax.set_ylim(len(scaling) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
-    fig.supxlabel("points for ten times the size, 95% interval", fontsize=look.FONT_POINTS)
+    ax.set_xlabel("points for ten times the size\n(bars: 95% interval)")
     fig.legend(loc="outside lower center", ncols=2, frameon=False)
     named = {word: _range(scaling, word) for word in ("comprehension", "logic and mathematics")}
     (low, high), (least, most) = named.values()
