@@ -152,7 +152,7 @@ def encoder_file() -> Path:
     return results_file("ulmfit", ENCODER).with_suffix(".pt")
 
 
-def measure_reviews(labels: int = 200, judged: int = 300, seeds: int = 1, epochs: int = 5) -> LiveReviews:
+def measure_reviews(labels: int = 200, judged: int = 200, seeds: int = 1, epochs: int = 4) -> LiveReviews:
     """Stage 3 on IMDb, live: few epochs, judged on validation reviews that no stage has seen."""
     at_least_one(judged=judged, seeds=seeds)
     documents = split_reviews().validation[:judged]
