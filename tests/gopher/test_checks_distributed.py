@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from torch import nn
 
 from papertrail import claims
 from papertrail.gopher import checks_distributed as checks
+from papertrail.gopher import checks_norms
 from papertrail.gopher.depth import ARMS, DepthGradients, DepthTraining, ShiftedStart
 from papertrail.gopher.messages import Messages
 from papertrail.gopher.recorded_messages import load_messages
@@ -49,6 +51,7 @@ def shifted(layer, rms=(0.5, 0.5, 0.5)):
 
 ROWS = [row for row in claims.load() if (row.check or "").startswith("papertrail.gopher.checks_distributed:")]
 FAULTS = {
+    "norms-without-batch": lambda monkeypatch: monkeypatch.setattr(checks_norms, "BatchNorm", nn.LayerNorm),
     "rmsnorm-stabilizes-deep": measured("load_depth", trained(none=1.8)),
     "batch-norm-synchronizes": measured("load_messages", counted("BatchNorm", gathers=[2052] * 8)),
     "synchronizing-costs-calls": measured("load_messages", counted("SyncBatchNorm", sums=[2048] * 7)),
@@ -79,6 +82,7 @@ def test_norms_that_send_are_not_free_and_a_plain_batch_norm_that_sends_would_be
     ):
         monkeypatch.setattr(checks, "load_messages", lambda n=norm, c=changes: counted(n, **c))
         assert checks.norms_without_synchronization().verdict == verdict
+        assert checks.norms_without_batch().verdict == verdict
 
 
 def test_a_batch_norm_whose_shares_agree_with_the_whole_has_synchronized_somehow(monkeypatch):

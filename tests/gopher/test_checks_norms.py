@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from torch import nn
 
 from papertrail import claims
 from papertrail.gopher import checks_norms as checks
@@ -41,7 +40,6 @@ def one_cell_off():
 REWRITTEN = Rewriting([1e-15], [0.4], [1e-17], 0, 24)
 ROWS = [row for row in claims.load() if (row.check or "").startswith("papertrail.gopher.checks_norms:")]
 FAULTS = {
-    "norms-without-batch": lambda monkeypatch: monkeypatch.setattr(checks, "BatchNorm", nn.LayerNorm),
     "norms-with-small-batches": measured("load_group_sizes", groups([0.06, 0.3, 0.3])),
     "norm-invariances": measured("measure_invariances", one_cell_off()),
     "rms-is-layer-without-centering": measured("measure_mean_shift", MeanShift([0.0, 0.1], [1e-6, 0.1], 5)),

@@ -8,6 +8,7 @@ from math import log10
 from statistics import fmean, median
 
 from papertrail.claims import Evidence
+from papertrail.gopher.checks_norms import batch_dependence
 from papertrail.gopher.depth import (
     FAILED,
     DepthTraining,
@@ -56,6 +57,14 @@ def norms_without_synchronization() -> Evidence:
     if numbers["free"] or not all(map(_own, synchronized)):
         return Evidence(numbers, "wrong")
     return Evidence(numbers, "holds" if numbers["plain"] else "imprecise")
+
+
+def norms_without_batch() -> Evidence:
+    """Both of the article's reasons: no batch needed, measured, and no messages needed, counted."""
+    batch, messages = batch_dependence(), norms_without_synchronization()
+    return Evidence(
+        batch.numbers | messages.numbers, batch.verdict if batch.verdict == "wrong" else messages.verdict
+    )
 
 
 def plain_batch_norm_synchronizes() -> Evidence:
