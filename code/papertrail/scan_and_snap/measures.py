@@ -1,0 +1,39 @@
+"""What the chapter reads off an attention row: the limit of long sequences, its mass by kind of token, its entropy."""
+
+from torch import Tensor
+
+from papertrail.scan_and_snap.setting import Language
+
+
+def attention_in_the_limit(language: Language, z: Tensor) -> Tensor:
+    """The attention of each class when sequences are infinitely long (Tian et al. 2023, eq. 5).
+
+    c(l|n) = P(l|n) exp(z_ml) / sum over l' of P(l'|n) exp(z_ml'), with m = psi(n): a token that stands more often in
+    the sequence gets more attention even when all logits are equal.
+
+    Args:
+        z: attention logits, (number of queries, M).
+
+    Returns:
+        (K, M), each row summing to 1.
+
+    Raises:
+        ValueError: `z` has another shape.
+    """
+    if z.shape != (language.num_queries, language.num_tokens):
+        raise ValueError(
+            f"z: got shape {tuple(z.shape)}; it must be {(language.num_queries, language.num_tokens)}"
+        )
+    rows = z[list(language.queries)]
+    weights = language.probabilities * (rows - rows.max(1, keepdim=True).values).exp()
+    return weights / weights.sum(1, keepdim=True)
+
+
+def mass(c: Tensor, tokens: Tensor) -> Tensor:
+    """How much of each attention row (..., M) lies on these tokens, a mask of shape (M,)."""
+    return c[..., tokens].sum(-1)
+
+
+def entropy(c: Tensor) -> Tensor:
+    """The entropy of each attention row (..., M), in nats; a token without attention adds nothing."""
+    return -(c * c.clamp_min(1e-300).log()).sum(-1)
