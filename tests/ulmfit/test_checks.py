@@ -60,6 +60,17 @@ def shots(ours, scratch, words, sizes=(50, 200)):
     ]
 
 
+def ways(ours, plain, sizes=(50, 200)):
+    """Recorded runs from one encoder: mean errors of ULMFiT's way and of one rate, three seeds."""
+    kinds = {ULMFIT: ours, "one rate": plain}
+    return {}, [
+        {"start": "general+target", "method": m, "labels": n, "seed": seed, "error": error + seed * scale}
+        for (m, error), scale in zip(kinds.items(), (0.01, 0.011), strict=True)
+        for n in sizes
+        for seed in range(3)
+    ]
+
+
 def ladder(gain, seeds=3):
     """The recorded ladder's two last rows on reviews; what unfreezing gains differs a little by seed."""
     rows = [(ULMFIT, 0.3), (MISSING_ROW, 0.3 + gain)]
@@ -97,6 +108,8 @@ FAULTS = {
     "stage-two-helps-here": measured("load_recipe", recorded(general=0.1)),
     "unfreezing-helps-here": measured("load_recipe", recorded(gain=0.1)),
     "adaptive-softmax-twice-as-fast": measured("load_record", speed(1.9, 1.0)),
+    "unfreezing-helps-on-reviews": measured("load_runs", ladder(0.1)),
+    "fine-tuning-beats-one-rate-on-reviews": measured("load_runs", ways(0.2, 0.3)),
     "pretraining-helps-on-reviews": measured("load_runs", shots(0.3, 0.3, 0.3)),
     "ulmfit-a-year-after": lambda monkeypatch: monkeypatch.setattr(checks, "ARXIV", (2018, 6)),
     "ulmfit-state-of-the-art": number("DATASETS", "WMT", ("translation", 0, 4_500_000)),
@@ -177,6 +190,24 @@ def test_a_softmax_is_twice_as_fast_only_at_the_same_perplexity(times, worse, ve
 def test_unfreezing_on_reviews_must_stand_out_of_the_spread_of_its_seeds(gain, seeds, verdict, monkeypatch):
     monkeypatch.setattr(run, "load_runs", lambda experiment: ladder(gain, seeds))
     assert run.unfreezing_on_reviews().verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("ours", "plain", "verdict"),
+    [(0.2, 0.3, "holds-at-small-scale"), (0.3, 0.2, "wrong"), (0.3, 0.3, "wrong")],
+)
+def test_fine_tuning_on_reviews_must_beat_one_rate_at_every_number_of_labels(
+    ours, plain, verdict, monkeypatch
+):
+    monkeypatch.setattr(run, "load_runs", lambda experiment: ways(ours, plain))
+    assert run.fine_tuning_on_reviews().verdict == verdict
+
+
+def test_fine_tuning_on_reviews_that_wins_at_one_number_of_labels_only_is_half_true(monkeypatch):
+    few, many = ways(0.2, 0.3, sizes=(50,))[1], ways(0.3, 0.2, sizes=(200,))[1]
+    monkeypatch.setattr(run, "load_runs", lambda experiment: ({}, few + many))
+    found = run.fine_tuning_on_reviews()
+    assert (found.verdict, found.numbers["better"], found.numbers["pairs"]) == ("imprecise", 3, 6)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,38 @@ def test_the_low_shot_figure_shows_means_of_the_seeds_there_are(low_shot):
     )
 
 
+def words_and_others(words, scratch, pretrained):
+    """Errors at 50, 200 and 800 labels of a bag of words, new weights, and a pretrained encoder with one rate."""
+    ways = {("none", "bag of words"): words, ("none", "one rate"): scratch}
+    ways[("general+target", "one rate")] = pretrained
+    return runs(
+        *((*way, n, 0, e) for way, es in ways.items() for n, e in zip((50, 200, 800), es, strict=True))
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "scratch", "pretrained", "title"),
+    [
+        ((0.2,) * 3, (0.4,) * 3, (0.3,) * 3, "Reading reviews first helps; a bag of words is ahead"),
+        (
+            (0.2,) * 3,
+            (0.4,) * 3,
+            (0.3, 0.3, 0.1),
+            "A bag of words leads to 200 labels, pretraining at 800",
+        ),
+        ((0.5, 0.2, 0.2), (0.1, 0.4, 0.4), (0.3,) * 3, "With 50 labels new weights can be ahead"),
+    ],
+    ids=["throughout", "then_pretrained", "never"],
+)
+def test_the_low_shot_title_says_up_to_where_a_bag_of_words_leads(
+    words, scratch, pretrained, title, monkeypatch
+):
+    found = words_and_others(words, scratch, pretrained)
+    monkeypatch.setattr(review_drawings, "load_runs", lambda experiment: (RECORD, found))
+    check_drawing(review_drawings.draw_low_shot)
+    assert review_drawings.draw_low_shot()[0].get_suptitle() == title
+
+
 def test_the_language_models_table_has_before_and_after_for_stage_two_alone(low_shot):
     assert review_drawings.table_of_language_models()[1] == [
         ["general text", "3 x 3.5 million", "86", ""],

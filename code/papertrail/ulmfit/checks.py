@@ -163,6 +163,24 @@ def unfreezing_here() -> Evidence:
     return Evidence(numbers, "imprecise" if helps or not gains else "wrong")
 
 
+def fine_tuning_on_reviews() -> Evidence:
+    """The recorded runs on one pretrained encoder: ULMFiT's way of fine-tuning against one rate, pair by pair."""
+    _, runs = load_runs("low-shot")
+    ours, plain = (errors_by_labels(runs, "general+target", method) for method in (ULMFIT, "one rate"))
+    gains = {n: [100 * gain for gain in _gains(ours[n], plain[n])] for n in ours}
+    better = sum(gain > 0 for found in gains.values() for gain in found)
+    losses = [-mean(found) for found in gains.values()]
+    numbers = {
+        "pairs": sum(map(len, gains.values())),
+        "better": better,
+        "sizes": ", ".join(f"{n:,}" for n in gains),
+        "least": f"{min(losses):.1f}".replace("-", "−"),
+        "most": f"{max(losses):.1f}".replace("-", "−"),
+    }
+    clear = [_clear(found) for found in gains.values()]
+    return Evidence(numbers, "holds-at-small-scale" if all(clear) else "imprecise" if any(clear) else "wrong")
+
+
 def unfreezing_on_reviews() -> Evidence:
     """The recorded ladder on real reviews: what unfreezing gains over the row that table 7 lacks, seed by seed."""
     _, runs = load_runs("ladder")
