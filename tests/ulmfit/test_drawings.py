@@ -156,7 +156,7 @@ def words_and_others(words, scratch, pretrained):
             (0.2,) * 3,
             (0.4,) * 3,
             (0.3, 0.3, 0.1),
-            "A bag of words leads to 200 labels, pretraining at 800",
+            "To 200 labels a bag of words leads, then pretraining",
         ),
         ((0.5, 0.2, 0.2), (0.1, 0.4, 0.4), (0.3,) * 3, "With 50 labels new weights can be ahead"),
     ],

@@ -122,7 +122,7 @@ def _who_leads(runs: list[dict]) -> str:
     who = "new weights" if leaders[first][0] == "none" else "pretraining"
     if not first:
         return f"With {sizes[0]:,} labels {who} can be ahead"
-    return f"A bag of words leads to {sizes[first - 1]:,} labels, {who} at {sizes[first]:,}"
+    return f"To {sizes[first - 1]:,} labels a bag of words leads, then {who}"
 
 
 def labels_worth(error: float, others: dict[int, float]) -> float:
