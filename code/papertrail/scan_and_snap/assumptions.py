@@ -5,7 +5,8 @@ at P(l|n) in every run, whatever the random weights. Each removal (`ARMS`) is co
 same start, same sequences. A difference counts when it has the same sign in all seeds; otherwise the outcome is "0".
 
 The predictions below were committed before the first run of any arm, the baseline's included, and are not touched
-afterwards: a wrong one is a result.
+afterwards: a wrong one is a result. One arm came later, with its prediction again before its run: "no norm, slow
+attention" asks whether the missing norm was missed for the decoder's speed that it brings.
 """
 
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ ARMS = {
     "residual": Options(residual=True),
     "norm before": Options(norm="pre"),
     "no norm": Options(norm="none"),
+    "no norm, slow attention": Options(norm="none", attention_rate=0.01),
 }
 REMOVALS = tuple(arm for arm in ARMS if arm != BASELINE)
 
@@ -95,6 +97,13 @@ PREDICTIONS = {
         "order": ("0", "The gain still goes with the token's share."),
         "snap": ("-", "The loss falls later, so attention stops later."),
         "entropy": ("-", "A slower decoder beside the same attention ends sparser."),
+    },
+    "no norm, slow attention": {
+        "distinct": ("0", "The decoder knows the tokens before attention moves: assumption (c) is back."),
+        "common": ("+", "A hundredth of the rate is more than the missing norm took from the decoder."),
+        "order": ("0", "The gain goes with the token's share again."),
+        "snap": ("-", "The loss falls later than with a norm."),
+        "entropy": ("+", "Less far gone is less sparse."),
     },
 }  # fmt: skip
 

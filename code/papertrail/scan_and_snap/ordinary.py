@@ -46,6 +46,7 @@ class Options:
         residual: the query's embedding is added to what attention brings.
         norm: "post", RMSNorm without gain of what attention (and the residual) brings, as in the paper; "pre",
             RMSNorm of the embeddings that enter attention instead; "none".
+        attention_rate: W_Q's and W_K's learning rate, as a multiple of all others'.
 
     Raises:
         ValueError: an option has another value, or `positions` meets norm="pre".
@@ -56,14 +57,16 @@ class Options:
     temperature: float = 1.0
     residual: bool = False
     norm: str = "post"
+    attention_rate: float = 1.0
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer: got {self.optimizer!r}; allowed are {', '.join(OPTIMIZERS)}")
         if self.norm not in NORMS:
             raise ValueError(f"norm: got {self.norm!r}; allowed are {', '.join(NORMS)}")
-        if not self.temperature > 0:
-            raise ValueError(f"temperature: got {self.temperature!r}; allowed are numbers above 0")
+        for name in ("temperature", "attention_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: got {getattr(self, name)!r}; allowed are numbers above 0")
         if self.positions and self.norm == "pre":  # the norm would mix token and position
             raise ValueError("positions: got True with norm='pre'; allowed is one of the two")
 
@@ -185,11 +188,13 @@ def train(
     if steps % every:
         raise ValueError(f"every: got {every}; allowed are divisors of steps, {steps}")
     model = OrdinaryAttention(language, seeds, options)
-    parameters = list(model.weights.values())
-    if options.optimizer == "adam":
-        optimizer = torch.optim.Adam(parameters, lr=ADAM_RATE)
-    else:
-        optimizer = torch.optim.SGD(parameters, lr=SGD_RATE, momentum=MOMENTUM)
+    adam = options.optimizer == "adam"
+    rate = ADAM_RATE if adam else SGD_RATE
+    groups = [
+        {"params": [weight], "lr": rate * (options.attention_rate if name in ("query", "key") else 1)}
+        for name, weight in model.weights.items()
+    ]
+    optimizer = torch.optim.Adam(groups) if adam else torch.optim.SGD(groups, momentum=MOMENTUM)
     generators = [
         torch.Generator().manual_seed(seed + 1_000) for seed in seeds
     ]  # not the start's own numbers
