@@ -187,6 +187,10 @@ class Assumptions:
         nothing, side = MEASURES[measure]
         return sign([value - nothing for value in self.values[arm][measure]]) == side
 
+    def rises_first(self, arm: str, by: float = 0.2) -> int:
+        """In how many seeds the common tokens' attention at some look was that much above its start."""
+        return sum(max(curve) - curve[0] > by for curve in self.common[arm])
+
     def as_predicted(self, arm: str) -> list[str]:
         """The measurements whose difference came out as predicted."""
         return [m for m, (expected, _) in PREDICTIONS[arm].items() if self.observed(arm, m) == expected]

@@ -63,11 +63,16 @@ def residual() -> Evidence:
 
 
 def norm_place() -> Evidence:
-    """As `predictions`, for a norm before attention and for none; and in how many seeds common tokens lose."""
+    """As `predictions`, for a norm before attention and for none; and what common tokens' attention does there."""
     arms = ("norm before", "no norm")
     evidence, found = predictions(*arms), load_assumptions()
-    lose = [sum(change < 0 for change in found.values[arm]["common"]) for arm in arms]
-    return Evidence({**evidence.numbers, "before": lose[0], "without": lose[1]}, evidence.verdict)
+    changes = [change for arm in arms for change in found.values[arm]["common"]]
+    numbers = {
+        "runs": len(changes), "lose": sum(change < 0 for change in changes),
+        "rise": sum(found.rises_first(arm) for arm in arms),
+        "untrained": sum(loss > 0.1 for arm in arms for loss in found.losses[arm]),
+    }  # fmt: skip
+    return Evidence({**evidence.numbers, **numbers}, evidence.verdict)
 
 
 def _all_survive(arm: str, *, also: Sequence[str] = ()) -> Evidence:
@@ -77,7 +82,7 @@ def _all_survive(arm: str, *, also: Sequence[str] = ()) -> Evidence:
     values = found.values[arm]
     numbers = {
         "survive": survive, "of": of, "seeds": found.seeds, "common": _common(found, arm),
-        "order": f"{median(values['order']):.1f}", "snap": f"{median(values['snap']):.0%}",
+        "order": f"{median(values['order']):.2f}", "snap": f"{median(values['snap']):.0%}",
     } | {other.replace(" ", "_"): _surviving(found, other) for other in also}  # fmt: skip
     good = survive == of
     return Evidence(numbers, "holds-at-small-scale" if good else "imprecise" if survive > of / 2 else "wrong")

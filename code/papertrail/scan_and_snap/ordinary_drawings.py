@@ -15,7 +15,7 @@ from papertrail.scan_and_snap.assumptions import (
 Table = tuple[list[str], list[list[str]]]
 NAMES = {
     "distinct": "distinct tokens ahead",
-    "common": "common tokens' attention",
+    "common": "common tokens' mass",
     "order": "order by frequency",
     "snap": "moved in the first half",
     "entropy": "entropy, nats",
@@ -77,6 +77,7 @@ def draw_predictions(found: Assumptions) -> Drawing:
         said.append(f"{NAMES[measure].capitalize()}: {_minus('; '.join(words))}")
     axes[0].set_yticks(range(len(ASSUMED)), ASSUMED)
     axes[0].set_ylim(len(ASSUMED) - 0.5, -0.5)
+    axes[len(MEASURES) - 1].set_xlabel("difference from the baseline")
     _explain(axes[-1], found.seeds)
     of = len(ASSUMED) * len(MEASURES)
     look.headline(fig, f"{right} of {of} differences came as predicted")
@@ -89,7 +90,7 @@ def draw_predictions(found: Assumptions) -> Drawing:
 def _explain(ax, seeds: int) -> None:
     """A legend in the place of a panel."""
     ax.axis("off")
-    ax.bar([0], [0], color=look.PALE_BLUE, edgecolor=look.MUTED, linewidth=0.6, label="where predicted")
+    ax.fill_between([], [], facecolor=look.PALE_BLUE, edgecolor=look.MUTED, label="where predicted")
     ax.plot([], [], "o", color=look.BLUE, label="came as predicted")
     ax.plot([], [], "D", color=look.ORANGE, markerfacecolor=look.PAPER, label="came otherwise")
     ax.legend(loc="center", frameon=False, title=f"a mark: one of {seeds} seeds")
@@ -99,7 +100,7 @@ def _explain(ax, seeds: int) -> None:
 def draw_norm_place(found: Assumptions) -> Drawing:
     """The common tokens' attention in training, one line a seed, by where the norm stands."""
     fig, axes = look.new_figure(3.6, columns=2, sharey=True)
-    said, falls = [], []
+    said = []
     for ax, arms, title in (
         (axes[0], AFTER, "a norm after attention"),
         (axes[1], WITHOUT, "no norm after it"),
@@ -110,11 +111,9 @@ def draw_norm_place(found: Assumptions) -> Drawing:
                 name = PLACES[arm] if curve is found.common[arm][0] else None
                 ax.plot(found.steps, curve, color=color, linestyle=line, linewidth=1.3, label=name)
             changes = found.values[arm]["common"]
-            falls.append(sum(change < 0 for change in changes))
+            fallen = sum(change < 0 for change in changes)
             low, high = (100 * f(curve[-1] for curve in found.common[arm]) for f in (min, max))
-            said.append(
-                f"{PLACES[arm]}, {low:.0f} to {high:.0f}, fallen in {falls[-1]} of {len(changes)} seeds"
-            )
+            said.append(f"{PLACES[arm]}, {low:.0f} to {high:.0f}, fallen in {fallen} of {len(changes)} seeds")
         ax.set_title(title, fontsize=look.FONT_POINTS)
         ax.set_xlabel("step")
         ax.set_xlim(0, found.steps[-1])
@@ -122,13 +121,14 @@ def draw_norm_place(found: Assumptions) -> Drawing:
     axes[0].set_ylabel("attention on common tokens")
     handles = [handle for ax in axes for handle in ax.get_legend_handles_labels()[0]]
     fig.legend(handles, [h.get_label() for h in handles], loc="outside lower center", ncols=2, frameon=False)
-    look.headline(
-        fig, f"Common tokens lose in {falls[0]} of {found.seeds} seeds; without any norm, in {falls[3]}"
-    )
+    first = [found.rises_first(arm) for arm in WITHOUT[:2]]
+    runs = found.seeds * len(first)
+    look.headline(fig, f"No norm after attention: {sum(first)} of {runs} runs rise first")
     start = 100 * found.common[BASELINE][0][0]
     return fig, (
         f"Attention on common tokens in percent, {start:.0f} at the start, at the end of {found.steps[-1]} steps, by "
-        f"where the norm stands: {'; '.join(said)}."
+        f"where the norm stands: {'; '.join(said)}. It rose first, by a fifth of all attention or more, in "
+        f"{first[0]} of {found.seeds} seeds with the norm before attention and in {first[1]} without a norm."
     )
 
 
