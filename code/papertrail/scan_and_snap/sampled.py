@@ -30,8 +30,13 @@ METHODS, STARTS = ("sgd", "momentum", "adam"), ("zero", "torch")
 SEEDS = (0, 1, 2, 3, 4)
 
 Rates = tuple[float, float]  # of Y and of Z
-FIGURE_4: tuple[Rates, ...] = ((1.0, 1.0), (10.0, 1.0), (0.5, 0.5), (5.0, 0.5))  # the first has an official log
-SLOW_DECODER: tuple[Rates, ...] = ((0.5, 1.0), (1.0, 1.0))  # the same rate of Z, a smaller one of Y
+FIGURE_4: tuple[Rates, ...] = (
+    (1.0, 1.0),
+    (10.0, 1.0),
+    (0.5, 0.5),
+    (5.0, 0.5),
+)  # the first has an official log
+SLOW_DECODER: Rates = (0.5, 1.0)  # beside (1, 1): the same rate of Z, a smaller one of Y
 FIGURE_5: tuple[Rates, ...] = ((0.1, 0.1), (0.5, 0.5), (1.0, 1.0))  # of Adam
 FIGURE_6_RATES, FIGURE_6_RATIOS = (0.5, 1.0, 2.0, 3.0), (1, 2, 5, 10)
 OFFICIAL = Path(__file__).parent / "tables" / "official_figure_4.csv"
@@ -90,6 +95,24 @@ class Replay:
         language = self.language
         rows = [self.z[:, language.queries[n], language.distinct(n)] for n in range(language.num_classes)]
         return torch.stack(rows, 1)
+
+    @property
+    def asymmetry(self) -> float:
+        """How much more attention one class leaves on common tokens than the other, at the end."""
+        return (self.common[-1].max() - self.common[-1].min()).item()
+
+    def moved(self, since: int, until: int) -> float:
+        """The attention that changed its place between two iterations (total variation), mean of the classes.
+
+        Raises:
+            ValueError: an iteration was not recorded.
+        """
+        return ((self.c[self.at(until)] - self.c[self.at(since)]).abs().sum(-1) / 2).mean().item()
+
+    @property
+    def half_time(self) -> int:
+        """The first recorded iteration at which half of the common mass's whole change is over."""
+        return next(time for time in self.times if self.way(time) >= 0.5)
 
     def way(self, time: int) -> float:
         """The share of the whole change of the common tokens' mass that is over at an iteration; mean of the classes.
@@ -237,6 +260,75 @@ def measure_figure_4(
         ValueError: as `train`.
     """
     return by_rates(train(syn_small(), rates, seeds, steps=steps))
+
+
+def measure_figure_5(
+    rates: Sequence[Rates] = FIGURE_5, seeds: Sequence[int] = SEEDS, *, steps: int = STEPS
+) -> dict[Rates, list[Replay]]:
+    """The paper's figure 5: the same with Adam.
+
+    Raises:
+        ValueError: as `train`.
+    """
+    return by_rates(train(syn_small(), rates, seeds, steps=steps, method="adam"))
+
+
+def measure_figure_6(
+    start: str, rates_z: Sequence[float] = FIGURE_6_RATES, ratios: Sequence[int] = FIGURE_6_RATIOS,
+    seeds: Sequence[int] = SEEDS, *, steps: int = STEPS,
+) -> dict[Rates, list[Replay]]:  # fmt: skip
+    """The first panel of the paper's figure 6: one query for two targets, rates of Z, and multiples of them for Y.
+
+    Args:
+        start: "zero" as in the theory, or "torch" as the official sweep has it (`zero_init=false`).
+
+    Raises:
+        ValueError: as `train`.
+    """
+    pairs = [(ratio * rate, rate) for rate in rates_z for ratio in ratios]
+    language = make_language(2, distinct=10, common=10, targets_per_query=2)
+    return by_rates(train(language, pairs, seeds, steps=steps, start=start, times=(0, steps)))
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Which way the logits went in the runs of one pair of rates, over all seeds and classes.
+
+    Attributes:
+        gained: for each distinct token, the rarest first, the share of cases in which its logit is above 0 at the end.
+        grew: the same for its attention, above its start.
+        common_lost: the share of cases in which a common token's logit is below 0 at the end.
+        order: rank correlation of the distinct tokens' logits with their frequency, case by case.
+        shares_order: the same of their attention.
+        top: the distinct tokens with the largest attention, three of each case, numbered by frequency from 0.
+    """
+
+    gained: list[float]
+    grew: list[float]
+    common_lost: float
+    order: list[float]
+    shares_order: list[float]
+    top: list[tuple[int, ...]]
+
+
+def rank_correlation(values: Tensor, others: Tensor) -> Tensor:
+    """Spearman's correlation along the last axis, for values without ties: (..., n), (..., n) -> (...)."""
+    ranks = torch.stack([rows.argsort(-1).argsort(-1).to(DTYPE) for rows in (values, others)])
+    ranks = F.normalize(ranks - ranks.mean(-1, keepdim=True), dim=-1)
+    return ranks.prod(0).sum(-1)
+
+
+def measure_moves(runs: Sequence[Replay]) -> Moves:
+    """Signs and order at the end of runs from zero (theorem 2, and the rank order behind theorem 3)."""
+    z = torch.cat([run.distinct_z[-1] for run in runs])  # (seeds * K, tokens)
+    shares, first = (torch.cat([run.distinct[i] for run in runs]) for i in (-1, 0))
+    common = torch.cat([run.z[-1][:, run.language.common] for run in runs])
+    return Moves(
+        (z > 0).to(DTYPE).mean(0).tolist(), (shares > first).to(DTYPE).mean(0).tolist(),
+        (common < 0).to(DTYPE).mean().item(),
+        rank_correlation(z, first).tolist(), rank_correlation(shares, first).tolist(),
+        [tuple(sorted(row)) for row in shares.topk(3).indices.tolist()],
+    )  # fmt: skip
 
 
 def official_losses() -> dict[int, float]:
