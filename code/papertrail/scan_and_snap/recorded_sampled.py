@@ -85,7 +85,7 @@ class Sweep:
     before: dict[str, list[float]]
 
 
-def measure_long_run(seeds: Sequence[int], moments: Sequence[int] = MOMENTS) -> LongRun:
+def measure_long_run(seeds: Sequence[int], moments: Sequence[int]) -> LongRun:
     """Rates 1 and 1, with and without momentum, on the same sequences."""
     parts: dict[str, dict[str, list[list[float]]]] = {
         name: {} for name in ("top", "ratio", "tokens", "common", "moved")
@@ -105,7 +105,7 @@ def _moved(run: Replay) -> list[float]:
     return [0.0, *(run.moved(a, b) for a, b in zip(run.times, run.times[1:], strict=False))]
 
 
-def measure_many_seeds(seeds: int = MANY_SEEDS) -> ManySeeds:
+def measure_many_seeds(seeds: int) -> ManySeeds:
     """The official run's losses have 40 seeds of ours to stand among."""
     (runs,) = measure_figure_4(FIGURE_4[:1], range(seeds)).values()
     at = list(official_losses())
@@ -169,9 +169,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results_file(CHAPTER, "long_run")  # before the run: without book/ there is nowhere to record it
     command = COMMAND if seeds == 5 else f"{COMMAND} --seeds {seeds}"
     for name, measure in (
-        ("figure_4", measure_many_seeds),
+        ("figure_4", lambda: measure_many_seeds(MANY_SEEDS)),
         ("figure_6", lambda: measure_sweep(range(seeds))),
-        ("long_run", lambda: measure_long_run(range(seeds))),
+        ("long_run", lambda: measure_long_run(range(seeds), MOMENTS)),
     ):
         print(save_record(CHAPTER, name, command, rounded(asdict(measure()))))
     return 0

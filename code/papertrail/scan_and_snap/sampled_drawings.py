@@ -163,8 +163,8 @@ def draw_scan(runs: Sequence[Replay], time: int) -> Drawing:
     said = ", ".join(_percent(value) for value in distinct.tolist())
     return fig, (
         f"Iteration {time}, mean of {len(runs)} seeds and both classes: common tokens have {_percent(everywhere)}% "
-        f"of the attention, distinct tokens, the rarest first, {said}%. {len(grown)} of {len(distinct)} have more than at "
-        f"the start; {100 * _way(runs, time):.0f}% of the common tokens' whole change is over."
+        f"of the attention, distinct tokens, the rarest first, {said}%. {len(grown)} of {len(distinct)} have more than "
+        f"at the start; {100 * _way(runs, time):.0f}% of the common tokens' whole change is over."
     )  # fmt: skip
 
 
@@ -252,11 +252,12 @@ def draw_long_run(found: LongRun) -> Drawing:
     """The largest attention on one token against the number of steps, with and without momentum."""
     fig, ax = look.new_figure(3.1)
     names = {"sgd": "SGD", "momentum": "SGD with momentum"}
-    said = []
+    said, ends = [], []
     steps = found.times[1:]
     for (method, name), style in zip(names.items(), RATE_LOOKS, strict=False):
         rows = [[100 * value for value in run[1:]] for run in found.top[method]]
         middle = look.band(ax, steps, rows, **style, label=name)
+        ends.append(f"{middle[-1]:.0f}%")
         said.append(f"{name}: {', '.join(f'{v:.1f} at {t:,}' for v, t in zip(middle, steps, strict=True))}")
     ax.set_xscale("log")
     ax.set_xticks(steps, [f"{step:,}" for step in steps])
@@ -265,8 +266,7 @@ def draw_long_run(found: LongRun) -> Drawing:
     ax.set_xlabel("steps")
     ax.set_ylabel(f"top token, % ({len(found.top['sgd'])} seeds)")
     ax.legend(frameon=False, loc="lower right")
-    most = max(max(run[-1] for run in runs) for runs in found.top.values())
-    look.headline(fig, f"After {steps[-1]:,} steps no token has more than {100 * most:.0f}%")
+    look.headline(fig, f"After {steps[-1]:,} steps the top token has {' or '.join(ends)}")
     return (
         fig,
         f"Largest attention on one token in percent, medians of {len(found.top['sgd'])} seeds. {'; '.join(said)}.",
