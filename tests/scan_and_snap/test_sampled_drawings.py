@@ -25,12 +25,14 @@ def run(seed=0, rates=(1.0, 1.0), rarest=-0.1, most=1.0, common=-0.4):
         end[n, LANGUAGE.distinct(1 - n)] = 0
     z = torch.stack([end * min(time, 50) / 50 for time in range(101)])
     c = torch.stack([attention_in_the_limit(LANGUAGE, moment) for moment in z])
-    return Replay(LANGUAGE, rates, seed, tuple(range(101)), [3.5 * 0.9**t for t in range(100)], z, c)
+    return Replay(
+        LANGUAGE, rates, seed, tuple(range(101)), [3.5 * 0.9**t + 0.02 * seed for t in range(100)], z, c
+    )
 
 
 RUNS = [run(0), run(1)]
 ADAM = {(0.1, 0.1): [run(0, (0.1, 0.1), 1.5, -0.2, 0.0)], (1.0, 1.0): [run(0, (1.0, 1.0), 5.0, 4.5, 0.0)]}
-OFFICIAL = {0: 3.5, 10: 3.5 * 0.9**10, 20: 0.1}
+OFFICIAL = {0: 3.5, 10: 1.22, 20: 0.1}
 MANY = ManySeeds([0, 10, 20], [3.4, 1.0, 0.2], [3.5, 1.2, 0.4], [3.6, 1.4, 0.6], [0.1, 0.2], [0.0, 0.1])
 LONG = LongRun([0, 100, 4000], {"sgd": [[0.06, 0.11, 0.13]], "momentum": [[0.06, 0.2, 0.17]]}, {}, {}, {}, {})
 
@@ -83,7 +85,7 @@ def test_the_rows_name_the_top_tokens_shares_and_the_common_ones():
 
 
 @pytest.mark.parametrize(("time", "title"), [
-    (0, "attention is frequency"), (20, "scanning, 45% of the way"), (50, "snapped, 4 of 10 left behind"),
+    (0, "attention is frequency"), (20, "scanning, 45% of the way"), (50, "snapped, 2 of 10 left behind"),
 ], ids=["start", "scanning", "snapped"])  # fmt: skip
 def test_each_frame_says_how_far_it_is(time, title):
     way = f"{drawings._way(RUNS, time):.0%}"
@@ -130,7 +132,7 @@ def test_the_long_runs_figure_names_both_ends():
 def test_the_tables_say_what_the_runs_did():
     header, rows = drawings.table_of_rates({(1.0, 1.0): RUNS, (0.5, 2.0): RUNS})
     assert [row[0] for row in rows] == ["1, 1", "0.5, 2"] and len(header) == len(rows[0])
-    nats = RUNS[0].entropies[-1].mean()
+    nats = (RUNS[0].entropies[-1].mean() + RUNS[1].entropies[-1].mean()) / 2
     assert rows[0][1] == f"{RUNS[0].half_time}" and rows[0][3] == f"{nats:.2f}"
     assert float(rows[0][4]) == pytest.approx(nats.exp().item(), abs=0.06)
     header, rows = drawings.table_of_moves({(1.0, 1.0): RUNS})

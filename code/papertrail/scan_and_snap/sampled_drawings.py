@@ -1,6 +1,7 @@
 """Figures and tables of chapter 6's sampled runs: figures 4, 5 and 6 replayed, and the moving figure."""
 
 from collections.abc import Mapping, Sequence
+from math import exp
 from statistics import median
 
 import torch
@@ -110,7 +111,7 @@ def draw_rows(runs: Sequence[Replay], times: Sequence[int] = ROW_TIMES) -> Drawi
     for i, (time, (common, distinct)) in enumerate(zip(times, rows, strict=True)):
         for values, start, color in ((common, 0, look.MUTED), (distinct, len(common) + 1, look.BLUE)):
             places = range(start, start + len(values))
-            ax.bar(places, 0.9 * values / tallest, 0.8, bottom=-i, color=color)
+            ax.bar(places, (0.9 * values / tallest).tolist(), 0.8, bottom=-i, color=color)
         ax.text(len(common) + len(distinct) + 1, 0.1 - i, _percent(distinct[-1].item()), va="bottom")
         said.append(
             f"{time}: {_percent(common.sum().item())}, {_percent(distinct[-1].item())}, {_percent(distinct[0].item())}"
@@ -223,7 +224,7 @@ def draw_sweep(sweep: Sweep) -> Drawing:
     fig, axes = look.new_figure(3.6, columns=2, sharey=True)
     said = []
     for ax, start in zip(axes, STARTS, strict=True):
-        for (rate, ratios), style in zip(sweep.entropy[start].items(), RATE_LOOKS, strict=True):
+        for (rate, ratios), style in zip(sweep.entropy[start].items(), RATE_LOOKS, strict=False):
             rows = list(zip(*ratios.values(), strict=True))
             xs = list(range(len(ratios)))
             middle = look.band(ax, xs, rows, **style, markersize=4, label=f"Z {rate}")
@@ -281,7 +282,7 @@ def table_of_rates(found: Mapping[Rates, Sequence[Replay]]) -> Table:
         nats = [run.entropies[-1].mean().item() for run in runs]
         rows.append([
             _rates(rates), f"{median(run.half_time for run in runs):g}", f"{common:.2f}",
-            f"{median(nats):.2f}", f"{torch.tensor(nats).exp().median().item():.1f}",
+            f"{median(nats):.2f}", f"{median(exp(value) for value in nats):.1f}",
         ])  # fmt: skip
     header = ["rates of Y, Z", "half over at", "mass on common tokens", "entropy", "effective tokens"]
     return header, rows
