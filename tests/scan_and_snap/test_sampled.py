@@ -69,9 +69,8 @@ def test_the_query_is_not_counted():
 @pytest.mark.parametrize("method", sampled.METHODS)
 def test_runs_side_by_side_are_what_each_is_alone_with_torchs_optimizers(method, monkeypatch):
     monkeypatch.setattr(sampled, "BATCH", 8)
-    monkeypatch.setattr(sampled, "LENGTH", 12)
     rates = ((0.5, 0.2), (2.0, 1.0))
-    runs = train(SHARED, rates, seeds=(3, 4), steps=6, method=method)
+    runs = train(SHARED, rates, seeds=(3, 4), steps=6, method=method, length=12)
     assert [(run.seed, run.rates) for run in runs] == [(s, pair) for s in (3, 4) for pair in rates]
     V = SHARED.vocabulary
     for run in runs:
@@ -246,6 +245,8 @@ def test_the_records_are_whole_and_say_what_made_them(root):
         getattr(recorded_sampled, f"load_{n}")() for n in ("many_seeds", "sweep", "long_run")
     )
     assert many.iterations == list(official_losses()) and len(many.late) == len(many.asymmetry) == 40
+    assert max(many.rarest["128"]) < 0, "length is what the rarest token lacks"
+    assert sum(z > 0 for z in many.rarest["512"]) >= 9 and len(many.rarest["512"]) == 10
     for by_rate in sweep.entropy.values():
         assert [*by_rate] == ["0.5", "1", "2", "3"] and {*map(tuple, by_rate.values())} == {
             ("1", "2", "5", "10")
@@ -276,11 +277,13 @@ def test_they_are_recorded_by_one_command(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(claims, "book_folder", lambda: tmp_path)
     monkeypatch.setattr(recorded_sampled, "MANY_SEEDS", 2)
+    monkeypatch.setattr(recorded_sampled, "LENGTHS", (20, 30))
     monkeypatch.setattr(recorded_sampled, "MOMENTS", (0, 2, 4))
     monkeypatch.setattr(recorded_sampled, "measure_figure_6", partial(measure_figure_6, steps=2))
     assert recorded_sampled.main(["--seeds", "1"]) == 0
     assert capsys.readouterr().out.count(".json") == 3
-    assert len(recorded_sampled.load_many_seeds().late) == 2
+    many = recorded_sampled.load_many_seeds()
+    assert len(many.late) == 2 and [len(many.rarest[length]) for length in ("20", "30")] == [4, 4]
     assert len(recorded_sampled.load_sweep().before["torch"]) == 1
     assert recorded_sampled.load_long_run().times == [0, 2, 4]
     record = json.loads((tmp_path / "results/scan_and_snap/long_run.json").read_text())

@@ -33,7 +33,7 @@ def run(seed=0, rates=(1.0, 1.0), rarest=-0.1, most=1.0, common=-0.4):
 RUNS = [run(0), run(1)]
 ADAM = {(0.1, 0.1): [run(0, (0.1, 0.1), 1.5, -0.2, 0.0)], (1.0, 1.0): [run(0, (1.0, 1.0), 5.0, 4.5, 0.0)]}
 OFFICIAL = {0: 3.5, 10: 1.22, 20: 0.1}
-MANY = ManySeeds([0, 10, 20], [3.4, 1.0, 0.2], [3.5, 1.2, 0.4], [3.6, 1.4, 0.6], [0.1, 0.2], [0.0, 0.1])
+MANY = ManySeeds([0, 10, 20], [3.4, 1.0, 0.2], [3.5, 1.2, 0.4], [3.6, 1.4, 0.6], [0.1, 0.2], [0.0, 0.1], {})
 LONG = LongRun([0, 100, 4000], {"sgd": [[0.06, 0.11, 0.13]], "momentum": [[0.06, 0.2, 0.17]]}, {}, {}, {}, {})
 
 
@@ -69,9 +69,10 @@ def test_the_loss_figure_counts_what_falls_outside_either_range():
 def test_a_printed_loss_is_compared_to_the_digits_that_are_kept():
     exact = [replace(RUNS[0], losses=[3.52636] * 100)]
     assert (
-        drawings.places_outside(exact, {0: 3.526}, ManySeeds([0], [3.52636], [3.5], [3.6], [], []))[0] == []
+        drawings.places_outside(exact, {0: 3.526}, ManySeeds([0], [3.52636], [3.5], [3.6], [], [], {}))[0]
+        == []
     )
-    assert drawings.places_outside(exact, {0: 3.528}, ManySeeds([0], [3.53], [3.5], [3.6], [], [])) == (
+    assert drawings.places_outside(exact, {0: 3.528}, ManySeeds([0], [3.53], [3.5], [3.6], [], [], {})) == (
         [0],
         [0],
     )

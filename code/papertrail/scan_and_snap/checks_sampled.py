@@ -75,7 +75,10 @@ def signs_with_samples() -> Evidence:
     moves = [measure_moves(figure_4()[rates]) for rates in FIGURE_4]
     common = all(move.common_lost == 1 for move in moves)
     always = [n for n in range(10) if all(move.gained[n] == 1 for move in moves)]
+    rarest = load_many_seeds().rarest
+    longest = max(rarest, key=int)
     numbers = {
+        "long": longest, "gains": f"{sum(z > 0 for z in rarest[longest])} of {len(rarest[longest])}",
         "always": len(always), "of": 10, "rarest": f"{measure_moves(figure_4()[PLAIN]).gained[0]:.0%}",
         "seeds": len(figure_4()[PLAIN]), "settings": len(moves),
     }  # fmt: skip

@@ -4,7 +4,8 @@ python -m papertrail.scan_and_snap.recorded_sampled            run and record (t
 python -m papertrail.scan_and_snap.recorded_sampled --seeds 2  fewer seeds for the long runs and the sweep
 
 Fixed before the first run: rates 1 and 1, the moments, and the official settings of both figures. The 40 seeds of
-figure 4 were added after the official losses had been seen to lie above those of the first five.
+figure 4 were added after the official losses had been seen to lie above those of the first five, and its longer
+sequences after the rarest token had been seen to lose.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import torch
 from papertrail.experiments import at_least_one, load_record, results_file, rounded, save_record
 from papertrail.scan_and_snap.sampled import (
     FIGURE_4,
+    SEEDS,
     STARTS,
     Replay,
     measure_figure_4,
@@ -30,6 +32,7 @@ CHAPTER = "scan_and_snap"
 COMMAND = "python -m papertrail.scan_and_snap.recorded_sampled"
 MOMENTS = (0, 100, 200, 500, 1000, 2000, 4000)
 MANY_SEEDS = 40
+LENGTHS = (128, 512)
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class ManySeeds:
     Attributes:
         late: each seed's geometric mean loss from iteration 60 on.
         asymmetry: how much more attention one class leaves on common tokens than the other.
+        rarest: by the length of sequences, the final logit of the rarest distinct token, in both classes of five seeds.
     """
 
     iterations: list[int]
@@ -68,6 +72,7 @@ class ManySeeds:
     highest: list[float]
     late: list[float]
     asymmetry: list[float]
+    rarest: dict[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,11 @@ def measure_many_seeds(seeds: int) -> ManySeeds:
     losses = torch.tensor([[run.losses[time] for time in at] for run in runs])
     late = losses[:, [time >= 60 for time in at]].log().mean(1).exp()
     ends = (losses.amin(0).tolist(), losses.median(0).values.tolist(), losses.amax(0).tolist())
-    return ManySeeds(at, *ends, late.tolist(), [run.asymmetry for run in runs])
+    rarest = {}
+    for length in LENGTHS:
+        longer = train(syn_small(), FIGURE_4[:1], SEEDS[:seeds], length=length, times=())
+        rarest[f"{length}"] = [value for run in longer for value in run.distinct_z[-1, :, 0].tolist()]
+    return ManySeeds(at, *ends, late.tolist(), [run.asymmetry for run in runs], rarest)
 
 
 def measure_sweep(seeds: Sequence[int]) -> Sweep:

@@ -185,22 +185,23 @@ class _Steps:
         self.weights -= self.rates * move
 
 
-def _batches(language: Language, generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
+def _batches(language: Language, length: int, generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
     """Counts (S, B, M) and classes (S, B): the next batch of each seed."""
-    drawn = [language.sample(BATCH, LENGTH, generator) for generator in generators]
+    drawn = [language.sample(BATCH, length, generator) for generator in generators]
     counts = torch.stack([count_tokens(tokens, language.num_tokens) for tokens, _ in drawn])
     return counts, torch.stack([classes for _, classes in drawn])
 
 
 def train(
     language: Language, rates: Sequence[Rates], seeds: Sequence[int] = SEEDS, *, steps: int = STEPS,
-    method: str = "momentum", start: str = "zero", times: Sequence[int] | None = None,
+    method: str = "momentum", start: str = "zero", length: int = LENGTH, times: Sequence[int] | None = None,
 ) -> list[Replay]:  # fmt: skip
     """Train every pair of rates with every seed; all runs of one seed see the same sequences.
 
     Args:
         method: "sgd", "momentum" or "adam", for Y and Z alike.
         start: "zero" as in the theory, or "torch" for nn.Linear's own initialization.
+        length: tokens of a sequence, the query included.
         times: the iterations to record, by default all; `steps` itself is after the last update.
 
     Returns:
@@ -226,7 +227,9 @@ def train(
     for time in range(steps):
         if time in times:
             kept.append(Z.detach().clone())
-        counts, classes = (part.repeat_interleave(len(rates), 0) for part in _batches(language, generators))
+        counts, classes = (
+            part.repeat_interleave(len(rates), 0) for part in _batches(language, length, generators)
+        )
         logits = logits_of_counts(Y, Z, counts, queries[classes])
         loss = F.cross_entropy(logits.transpose(1, 2), targets[classes], reduction="none").mean(1)  # (R,)
         for optimizer, gradient in zip((of_y, of_z), torch.autograd.grad(loss.sum(), (Y, Z)), strict=True):
