@@ -1,6 +1,6 @@
 """The sampled runs that take too long for a notebook: many seeds, many steps, and the sweep of figure 6.
 
-python -m papertrail.scan_and_snap.recorded_sampled            run and record (three minutes of one core)
+python -m papertrail.scan_and_snap.recorded_sampled            run and record (90 seconds of one core)
 python -m papertrail.scan_and_snap.recorded_sampled --seeds 2  fewer seeds for the long runs and the sweep
 
 Fixed before the first run: rates 1 and 1, the moments, and the official settings of both figures. The 40 seeds of
