@@ -1,9 +1,8 @@
 """What the ledger calls for chapter 6's theorems. Each check states its thresholds; all use five random languages."""
 
+import math
 from functools import cache
 from statistics import fmean, median
-
-import torch
 
 from papertrail.claims import Evidence
 from papertrail.scan_and_snap.expected import (
@@ -118,13 +117,14 @@ def speed_rises_then_falls() -> Evidence:
 
 
 def relative_gain() -> Evidence:
-    """Theorem 3's gain within 2 % and its bounds kept, in every class of every language at a ratio of 40."""
+    """Theorem 3's gain within 3 % and its bounds kept, in every class of every language at a ratio of 40."""
     runs = five(8, 0.2, 1000)
     found = [measure_gains(run, n) for run in runs for n in range(run.language.num_classes)]
     kept = sum(bool((g.lower <= g.chi).all() and (g.chi <= g.upper).all()) for g in found)
     worst = max(g.worst for g in found)
     numbers = {
-        "classes": len(found), "kept": kept, "worst": f"{worst:.1%}", "chi": f"{fmean(g.chi[-1].item() for g in found):.2f}",
+        "classes": len(found), "kept": kept, "worst": f"{worst:.1%}",
+        "chi": f"{fmean(g.chi[-1].item() for g in found):.2f}",
         "lower": f"{fmean(g.lower[-1].item() for g in found):.2f}",
         "upper": f"{fmean(g.upper[-1].item() for g in found):.2f}",
     }  # fmt: skip
@@ -132,18 +132,15 @@ def relative_gain() -> Evidence:
 
 
 def growth_law_changes() -> Evidence:
-    """The common token's growth as a power of t before the snap, and of ln t after it (theorem 4 says 2)."""
+    """exp(-4 z_0) grows at least four times as slowly in powers of t after the snap, and then as about ln^2 t."""
     runs = five(1, 0.2, 1000)
     before, after = zip(*(exponents(run) for run in runs), strict=True)
-    late = [
-        -4 * (run.z[-1, 0, 0] - run.z[-1 - run.steps // 2, 0, 0]).item() / torch.tensor(2.0).log().item()
-        for run in runs
-    ]
+    late = [4 * (run.z[run.steps // 2, 0, 0] - run.z[-1, 0, 0]).item() / math.log(2) for run in runs]
     numbers = {
         "before": f"{fmean(before):.1f}", "after": f"{fmean(after):.1f}", "late": f"{fmean(late):.2f}",
         "seeds": SEEDS, "law": 2,
     }  # fmt: skip
-    changes = min(before) > 1 > 4 * max(late) and all(1.5 < power < 2.5 for power in after)
+    changes = min(before) > max(1, 4 * max(late)) and all(1.5 < power < 2.5 for power in after)
     return Evidence(numbers, "holds" if changes else "imprecise")
 
 
@@ -174,7 +171,8 @@ def does_it_stop() -> Evidence:
     ]
     numbers = {
         "snap": f"{doublings[0]:.2f}", "next": f"{doublings[1]:.2f}", "late": f"{doublings[2]:.2f}",
-        "last": f"{doublings[3]:.2f}", "slow": f"{kept[0]:.3f}", "fast": f"{kept[1]:.3f}", "attention": f"{kept[2]:.3f}",
+        "last": f"{doublings[3]:.2f}", "slow": f"{kept[0]:.3f}", "fast": f"{kept[1]:.3f}",
+        "attention": f"{kept[2]:.3f}",
     }  # fmt: skip
     if doublings[3] <= 0:
         return Evidence(numbers, "holds")
@@ -183,7 +181,7 @@ def does_it_stop() -> Evidence:
 
 
 def outside_the_assumptions() -> Evidence:
-    """Where theorem 2's signs break: a skewed second common token, a slow decoder, large steps, several common tokens."""
+    """Where theorem 2's signs break: a skewed common token, a slow decoder, large steps, several common tokens."""
     skewed = measure_skewed()
     broken = [case for case in skewed if case.first > 0]
     predicted = [case for case in skewed if case.ratio < case.threshold]
@@ -204,7 +202,7 @@ def outside_the_assumptions() -> Evidence:
 
 
 def consequences() -> Evidence:
-    """Section 6: (a) a larger eta_Y snaps earlier, (b) both larger are sparser, (c) a smaller eta_Y snaps later, sparser."""
+    """Section 6: larger eta_Y, earlier snap; both rates larger, sparser; smaller eta_Y, later and sparser."""
     runs = measure_consequences(seeds=SEEDS)
     slow, middle, fast, both = runs
     earlier = all(a > b > c for a, b, c in zip(slow.peak, middle.peak, fast.peak, strict=True))

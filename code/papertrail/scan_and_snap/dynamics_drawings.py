@@ -116,9 +116,9 @@ def draw_speed(speed: Speed) -> Drawing:
     off = (speed.measured / speed.formula - 1).abs().max()
     look.headline(fig, f"The signal peaks at step {peak} and then fades")
     alt = (
-        f"Speed of the signal over {len(speed.t)} steps: it rises to {speed.measured.max():.2f} at step {peak} and falls to "
-        f"{speed.measured[-1]:.3f}. Theorem 1's formula is within {off:.1%} at every step. At t0' = {speed.snap[0]:.0f} the "
-        f"rising law is {speed.early[round(speed.snap[0]) - 1]:.2f}, the measured speed "
+        f"Speed of the signal over {len(speed.t)} steps: it rises to {speed.measured.max():.2f} at step {peak} and "
+        f"falls to {speed.measured[-1]:.3f}. Theorem 1's formula is within {off:.1%} at every step. "
+        f"At t0' = {speed.snap[0]:.0f} the rising law is {speed.early[round(speed.snap[0]) - 1]:.2f}, the measured speed "
         f"{speed.measured[round(speed.snap[0]) - 1]:.2f}."
     )
     return fig, alt
@@ -141,8 +141,8 @@ def draw_drift(found: Sequence[Drift]) -> Drawing:
     look.headline(fig, f"A faster decoder: drift {middle[0]:.1f}% to {middle[-1]:.1f}%")
     words = "; ".join(f"{max(case.worst):.2%} at {case.ratio:g}" for case in found)
     alt = (
-        f"Drift of the conserved quantity after {found[0].steps} steps, worst class of {len(percent)} random languages: "
-        f"{words} times the attention's rate. The dotted line is 1%."
+        f"Drift of the conserved quantity after {found[0].steps} steps, worst class of {len(percent)} random "
+        f"languages: {words} times the attention's rate. The dotted line is 1%."
     )
     return fig, alt
 
@@ -174,8 +174,8 @@ def draw_growth(found: Sequence[Growth]) -> Drawing:
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     look.headline(fig, "A faster decoder bends earlier and grows less")
     alt = (
-        f"Growth factor over time up to {found[0].t[-1]:.0f}, integrated (wide) beside theorem 4's law before t0' (dotted) and "
-        f"after t0 (dashed). For each decoder rate t0', t0 and the final factor: {'; '.join(words)}."
+        f"Growth factor over time up to {found[0].t[-1]:.0f}, integrated (wide) beside theorem 4's law "
+        f"before t0' (dotted) and after t0 (dashed). For each decoder rate t0', t0 and the final factor: {'; '.join(words)}."
     )
     return fig, alt
 
@@ -214,6 +214,7 @@ def table_of_theorems(trajectory: Trajectory, speed: Speed) -> Table:
     before, after = exponents(trajectory)
     off = (speed.measured / speed.formula - 1).abs().max()
     kept = (gains.lower <= gains.chi).all() and (gains.chi <= gains.upper).all()
+    bounds = f"{gains.lower[-1]:.2f} < {gains.chi[-1]:.2f} < {gains.upper[-1]:.2f}"
     K, M = trajectory.language.num_classes, trajectory.outputs
     t0 = round(snap_times(K, M, trajectory.lr_y)[1])
     moved = (trajectory.z[t0, 0, 0] / trajectory.z[-1, 0, 0]).item()
@@ -223,7 +224,7 @@ def table_of_theorems(trajectory: Trajectory, speed: Speed) -> Table:
         ["2: a single common token loses", f"{1 - signs.gaining:.0%} of the moves"],
         ["3: z in the order of P", f"{signs.ordered} of {K} classes"],
         ["3: r(t) = r(0) exp(2 (z - z(0)))", f"within {gains.worst:.1%}"],
-        ["3: bounds on χ", f"{gains.lower[-1]:.2f} < {gains.chi[-1]:.2f} < {gains.upper[-1]:.2f}" if kept else "broken"],
+        ["3: bounds on χ", bounds if kept else f"broken: {bounds}"],
         ["4: a power of t up to t0", f"{before:.1f}"],
         ["4: ln t to the power of 2 after", f"{after:.1f}"],
         ["4: share of the fall of z by t0", f"{moved:.0%} of {trajectory.steps} steps' (no stop)"],

@@ -184,6 +184,31 @@ def measure_signs(trajectory: Trajectory) -> Signs:
     return Signs(*share, ordered)
 
 
+@dataclass(frozen=True)
+class Drift:
+    """The conserved quantity's drift after training, by how many times faster the decoder's rate is."""
+
+    ratio: float
+    worst: list[float]  # the largest over classes, for each seed
+    steps: int
+
+
+def measure_drift(
+    ratios: Sequence[float] = (1.0, 10.0, 40.0, 160.0),
+    *,
+    lr_z: float = 0.2,
+    steps: int = 1000,
+    seeds: int = 3,
+) -> list[Drift]:
+    """Train the same random languages with a decoder at several multiples of the attention's rate."""
+    found = []
+    for ratio in ratios:
+        runs = [measure_expected(shared_query(seed), ratio * lr_z, lr_z, steps) for seed in range(seeds)]
+        worst = [max(drift(run, n)[-1].item() for n in range(run.language.num_classes)) for run in runs]
+        found.append(Drift(ratio, worst, steps))
+    return found
+
+
 def orthogonality(language: Language) -> float:
     """K times the largest eigenvalue of F^T F - I at the start: assumption 2 asks for less than 1, in size."""
     f = language.probabilities / language.probabilities.norm(dim=1, keepdim=True)

@@ -187,8 +187,8 @@ def premise(trajectory: Trajectory, target: int = 0) -> Tensor:
 def exponents(trajectory: Trajectory) -> tuple[float, float]:
     """How exp(-4 z_0) grows: its power of t over the doubling up to t0, its power of ln t over the last two doublings.
 
-    Token 0 is the one common token. Theorem 4 says exp(4 B) = C0 + a t^2 before t0' and C0 + b ln^2(M eta_Y t / K) after
-    t0, so that the second power is 2 where C0 is small beside what was gained.
+    Token 0 is the one common token. Theorem 4 says exp(4 B) = C0 + a t^2 before t0' and C0 + b ln^2(M eta_Y t / K)
+    after t0, so that the second power is 2 where C0 is small beside what was gained.
     """
     K, M, lr_y, steps = (
         trajectory.language.num_classes, trajectory.outputs, trajectory.lr_y, trajectory.steps,
