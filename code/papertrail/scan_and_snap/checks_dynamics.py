@@ -96,7 +96,7 @@ def conserved_quantity() -> Evidence:
 
 def speed_rises_then_falls() -> Evidence:
     """Theorem 1's speed within 2 % of the decoder's signal under assumption 2, and where its two laws are reached."""
-    inside = [measure_speed(run) for run in five(0.5, 0.0125, 1500, orthogonal=True)]
+    inside = [measure_speed(run) for run in five(1, 0.025, 750, orthogonal=True)]
     outside = [measure_speed(run) for run in five(1, 0.2, 1000)]
     off, far = (
         max(((run.measured / run.formula) - 1).abs().max().item() for run in runs)
@@ -165,10 +165,8 @@ def does_it_stop() -> Evidence:
         fmean((run.z[t, 0, 0] - run.z[2 * t, 0, 0]).item() for run in slow)
         for t in (t0 // 2, t0, 4 * t0, 16 * t0)
     ]
-    kept = [
-        fmean(run.attention(-1)[:, 0].mean().item() for run in runs)
-        for runs in (slow, fast, five(1, 0.8, 1000))
-    ]
+    pairs = (slow, fast, five(1, 0.8, 300))
+    kept = [fmean(run.attention(300)[:, 0].mean().item() for run in runs) for runs in pairs]
     numbers = {
         "snap": f"{doublings[0]:.2f}", "next": f"{doublings[1]:.2f}", "late": f"{doublings[2]:.2f}",
         "last": f"{doublings[3]:.2f}", "slow": f"{kept[0]:.3f}", "fast": f"{kept[1]:.3f}",
@@ -186,7 +184,7 @@ def outside_the_assumptions() -> Evidence:
     broken = [case for case in skewed if case.first > 0]
     predicted = [case for case in skewed if case.ratio < case.threshold]
     equal = [measure_signs(run) for run in five(1, 1, 500)]
-    slow = [measure_signs(run) for run in five(0.02, 2, 1000)]
+    slow = [measure_signs(run) for run in five(0.02, 2, 500)]
     large = [measure_signs(run) for run in five(1, 10, 200)]
     several = [
         measure_signs(measure_expected(shared_query(seed, common=3), 8, 0.2, 300)) for seed in range(SEEDS)

@@ -39,7 +39,10 @@ def table_by_hand(lr_y: float = 4.0) -> Table:
         attention_in_the_limit(language, z)[0], first.f[0], first.f[1], Y[:, 0], Y[:, 1], second.g[0],
         second.push[0], second.push.mean(0),
     )  # fmt: skip
-    rows = [[name, *(f"{column[i]:+.3f}" for column in columns)] for i, name in enumerate(names)]
+    rows = [
+        [name, *(f"{round(column[i].item(), 3) + 0.0:+.3f}" for column in columns)]
+        for i, name in enumerate(names)
+    ]
     return ["token", "c, class 1", "f, class 1", "f, class 2", "Y to target 1", "Y to target 2", "g, class 1",
             "push of class 1", "move of z / η_Z"], rows  # fmt: skip
 
@@ -118,8 +121,8 @@ def draw_speed(speed: Speed) -> Drawing:
     alt = (
         f"Speed of the signal over {len(speed.t)} steps: it rises to {speed.measured.max():.2f} at step {peak} and "
         f"falls to {speed.measured[-1]:.3f}. Theorem 1's formula is within {off:.1%} at every step. "
-        f"At t0' = {speed.snap[0]:.0f} the rising law is {speed.early[round(speed.snap[0]) - 1]:.2f}, the measured speed "
-        f"{speed.measured[round(speed.snap[0]) - 1]:.2f}."
+        f"At t0' = {speed.snap[0]:.0f} the rising law is {speed.early[round(speed.snap[0]) - 1]:.2f}, the "
+        f"measured speed {speed.measured[round(speed.snap[0]) - 1]:.2f}."
     )
     return fig, alt
 
@@ -175,7 +178,7 @@ def draw_growth(found: Sequence[Growth]) -> Drawing:
     look.headline(fig, "A faster decoder bends earlier and grows less")
     alt = (
         f"Growth factor over time up to {found[0].t[-1]:.0f}, integrated (wide) beside theorem 4's law "
-        f"before t0' (dotted) and after t0 (dashed). For each decoder rate t0', t0 and the final factor: {'; '.join(words)}."
+        f"before t0' (dotted) and after t0 (dashed). By decoder rate, t0', t0 and the final factor: {'; '.join(words)}."
     )
     return fig, alt
 

@@ -169,8 +169,8 @@ def measure_gains(trajectory: Trajectory, target: int = 0) -> Gains:
     chi = (2 * trajectory.z[:, trajectory.language.queries[target]][:, own][:, best]).exp()
     r = (c[:, own][:, best, None] / c[:, own]) ** 2 - 1  # (steps + 1, distinct)
     others = r[0] > 0
-    error = (r[-1, others] / (r[0, others] * chi[-1]) - 1).abs().max()
-    return Gains(B, chi, (2 * f[0, own][best] ** 2 * B).exp(), (2 * B).exp(), error.item())
+    errors = (r[-1, others] / (r[0, others] * chi[-1]) - 1).abs().tolist()
+    return Gains(B, chi, (2 * f[0, own][best] ** 2 * B).exp(), (2 * B).exp(), max(errors, default=0.0))
 
 
 def premise(trajectory: Trajectory, target: int = 0) -> Tensor:
