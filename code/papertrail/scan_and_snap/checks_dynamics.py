@@ -96,7 +96,7 @@ def conserved_quantity() -> Evidence:
 
 def speed_rises_then_falls() -> Evidence:
     """Theorem 1's speed within 2 % of the decoder's signal under assumption 2, and where its two laws are reached."""
-    inside = [measure_speed(run) for run in five(1, 0.025, 750, orthogonal=True)]
+    inside = [measure_speed(run) for run in five(0.5, 0.0125, 1500, orthogonal=True)]
     outside = [measure_speed(run) for run in five(1, 0.2, 1000)]
     off, far = (
         max(((run.measured / run.formula) - 1).abs().max().item() for run in runs)
