@@ -45,7 +45,7 @@ FAULTS = {
         "measure_speed", lambda s: replace(s, measured=1.05 * s.measured)
     ),
     "scan-snap-relative-gain": instead("measure_gains", lambda g: replace(g, upper=g.chi - 0.01)),
-    "scan-snap-growth-law-changes": given("exponents", (2.3, 3.1)),
+    "scan-snap-growth-law-changes": given("exponents", (2.3, 2.0)),
     "scan-snap-fourth-power": instead("premise", lambda held: held * 0 + 1),
     "scan-snap-training-stops": lambda monkeypatch: monkeypatch.setattr(checks, "fmean", lambda values: 0.0),
     "scan-snap-outside-theorem-2": given(

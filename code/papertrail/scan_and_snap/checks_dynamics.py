@@ -132,28 +132,43 @@ def relative_gain() -> Evidence:
 
 
 def growth_law_changes() -> Evidence:
-    """exp(-4 z_0) grows at least four times as slowly in powers of t after the snap, and then as about ln^2 t."""
+    """exp(-4 z_0) grows at least four times as slowly in powers of t after the snap, and then as ln^2 t within a quarter.
+
+    The decoder is 5 times as fast as the attention, then 40 times.
+    """
     runs = five(1, 0.2, 1000)
     before, after = zip(*(exponents(run) for run in runs), strict=True)
+    faster = [exponents(run)[1] for run in five(8, 0.2, 1000)]
     late = [4 * (run.z[run.steps // 2, 0, 0] - run.z[-1, 0, 0]).item() / math.log(2) for run in runs]
     numbers = {
         "before": f"{fmean(before):.1f}", "after": f"{fmean(after):.1f}", "late": f"{fmean(late):.2f}",
-        "seeds": SEEDS, "law": 2,
+        "faster": f"{fmean(faster):.1f}", "ratio": 5, "larger": 40, "seeds": SEEDS,
     }  # fmt: skip
-    changes = min(before) > max(1, 4 * max(late)) and all(1.5 < power < 2.5 for power in after)
-    return Evidence(numbers, "holds" if changes else "imprecise")
+    if min(before) <= max(1, 4 * max(late)):
+        return Evidence(numbers, "wrong")
+    return Evidence(
+        numbers, "holds" if all(1.5 < power < 2.5 for power in (*after, *faster)) else "imprecise"
+    )
 
 
 def premise_of_theorem_4() -> Evidence:
-    """xi / (gamma exp(4 z_0)) is a constant in theorem 4: how many times it changes before t0 and after."""
-    before, after = [], []
-    for run in five(1, 0.2, 1000):
+    """xi / (gamma exp(4 z_0)) is a constant in theorem 4: how many times it changes before t0 and after.
+
+    The decoder is 5 times as fast as the attention; after t0 also 40 times.
+    """
+
+    def change(run: Trajectory) -> tuple[float, float]:
         held = premise(run)
         t0 = round(snap_times(run.language.num_classes, run.outputs, run.lr_y)[1])
-        before.append((held[:t0].max() / held[:t0].min()).item())
-        after.append((held[t0:].max() / held[t0:].min()).item())
-    numbers = {"before": f"{fmean(before):.1f}", "after": f"{fmean(after):.1f}", "seeds": SEEDS}
-    worst = max(max(before), max(after))
+        return (held[:t0].max() / held[:t0].min()).item(), (held[t0:].max() / held[t0:].min()).item()
+
+    before, after = zip(*(change(run) for run in five(1, 0.2, 1000)), strict=True)
+    faster = [change(run)[1] for run in five(8, 0.2, 1000)]
+    numbers = {
+        "before": f"{fmean(before):.1f}", "after": f"{fmean(after):.1f}", "faster": f"{fmean(faster):.1f}",
+        "ratio": 5, "larger": 40, "seeds": SEEDS,
+    }  # fmt: skip
+    worst = max(*before, *after, *faster)
     return Evidence(numbers, "holds" if worst < 1.1 else "imprecise" if max(after) < 2 else "wrong")
 
 
@@ -184,7 +199,7 @@ def outside_the_assumptions() -> Evidence:
     broken = [case for case in skewed if case.first > 0]
     predicted = [case for case in skewed if case.ratio < case.threshold]
     equal = [measure_signs(run) for run in five(1, 1, 500)]
-    slow = [measure_signs(run) for run in five(0.02, 2, 500)]
+    slow = [measure_signs(run) for run in five(0.02, 2, 1000)]
     large = [measure_signs(run) for run in five(1, 10, 200)]
     several = [
         measure_signs(measure_expected(shared_query(seed, common=3), 8, 0.2, 300)) for seed in range(SEEDS)
