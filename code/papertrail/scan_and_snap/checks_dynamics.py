@@ -132,9 +132,9 @@ def relative_gain() -> Evidence:
 
 
 def growth_law_changes() -> Evidence:
-    """exp(-4 z_0) grows at least four times as slowly in powers of t after the snap, and then as ln^2 t within a quarter.
+    """exp(-4 z_0) grows at least four times as slowly in powers of t after the snap, and then as about ln^2 t.
 
-    The decoder is 5 times as fast as the attention, then 40 times.
+    About: a power from 1.5 to 2.5. The decoder is 5 times as fast as the attention, then 40 times.
     """
     runs = five(1, 0.2, 1000)
     before, after = zip(*(exponents(run) for run in runs), strict=True)

@@ -194,7 +194,7 @@ class Drift:
 
 
 def measure_drift(
-    ratios: Sequence[float] = (1.0, 10.0, 40.0, 160.0),
+    ratios: Sequence[float] = (1.0, 40.0, 160.0),
     *,
     lr_z: float = 0.2,
     steps: int = 1000,
