@@ -5,10 +5,13 @@ the decoder's logits Y and the attention's logits Z, both starting at zero. V co
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from papertrail.scan_and_snap.setting import DTYPE, syn_small
 
 
 def attended(Z: Tensor, tokens: Tensor) -> Tensor:
@@ -89,3 +92,38 @@ def from_weights(U: Tensor, W_Q: Tensor, W_K: Tensor, W_V: Tensor) -> tuple[Tens
     Shapes: U (V, d), the weights (d, d) -> (V, V) each.
     """
     return U @ W_V.T @ U.T, U @ W_Q @ W_K.T @ U.T / math.sqrt(U.shape[1])
+
+
+@dataclass(frozen=True)
+class LemmaOne:
+    """Lemma 1 at random weights: the largest deviations over seeds, and the smallest move of what should move."""
+
+    difference: float  # between the gradient by hand and automatic differentiation
+    row_sum: float  # of a row of either gradient
+    other_rows: float  # moved rows of Z that are not the sequence's own query
+    own_row: float  # the smallest of the seeds' largest moves in the query's own row
+    seeds: int
+
+
+def measure_lemma_1(seeds: int = 5) -> LemmaOne:
+    """One sequence at a time, as in the paper (batch size 1), of the small language and at random Y and Z."""
+    language, found = syn_small(), []
+    for seed in range(seeds):
+        draw = torch.Generator().manual_seed(seed)
+        tokens, classes = language.sample(1, 33, draw)
+        targets = classes + language.target_token(0)
+        Y, Z = torch.randn(2, language.vocabulary, language.vocabulary, dtype=DTYPE, generator=draw)
+        byhand = gradients_by_hand(Y, Z, tokens, targets)
+        Y.requires_grad_(), Z.requires_grad_()
+        automatic = torch.autograd.grad(F.cross_entropy(forward(Y, Z, tokens), targets), (Y, Z))
+        own = torch.arange(language.vocabulary) == tokens[0, -1]
+        found.append(
+            (
+                max((a - b).abs().max().item() for a, b in zip(byhand, automatic, strict=True)),
+                max(gradient.sum(1).abs().max().item() for gradient in automatic),
+                automatic[1][~own].abs().max().item(),
+                automatic[1][own].abs().max().item(),
+            )
+        )
+    difference, row_sum, other_rows, own_row = zip(*found, strict=True)
+    return LemmaOne(max(difference), max(row_sum), max(other_rows), min(own_row), seeds)
