@@ -59,7 +59,7 @@ CHAPTERS = [
     "architecture_diagram",
     *(
         pytest.param(name, marks=pytest.mark.long)
-        for name in ("layer_norm_placement", "fast_weights", "ulmfit", "gopher")
+        for name in ("layer_norm_placement", "fast_weights", "ulmfit", "gopher", "scan_and_snap")
     ),
 ]
 

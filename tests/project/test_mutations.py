@@ -19,6 +19,7 @@ PLACE, PLACED = "code/papertrail/layer_norm_placement", "tests/layer_norm_placem
 FAST, FASTER = "code/papertrail/fast_weights", "tests/fast_weights"
 ULM, ULMS = "code/papertrail/ulmfit", "tests/ulmfit"
 GOPHER, GOPHERS = "code/papertrail/gopher", "tests/gopher"
+SCAN, SCANS = "code/papertrail/scan_and_snap", "tests/scan_and_snap"
 WORK, GRADING = "code/papertrail/coursework", "tests/coursework"
 
 MUTATIONS = [
@@ -248,6 +249,30 @@ MUTATIONS = [
     (f"{GOPHER}/depth.py", "abs(self.log_ratio) > 3 * self.error", "abs(self.log_ratio) > 0 * self.error", f"{GOPHERS}/test_depth.py"),
     (f"{GOPHER}/checks_distributed.py", "and not any(run.failed for run in pre)", "", f"{GOPHERS}/test_checks_distributed.py"),
     (f"{GOPHER}/depth.py", "                part.weight += mean\n", "                part.bias is None or part.bias.add_(mean)\n", f"{GOPHERS}/test_depth.py"),
+    (f"{SCAN}/layer.py", "context, query = tokens[:, :-1], tokens[:, -1:]", "context, query = tokens, tokens[:, -1:]", f"{SCANS}/test_layer.py"),
+    (f"{SCAN}/layer.py", "across = back - (back * f).sum(-1, keepdim=True) * f", "across = back", f"{SCANS}/test_layer.py"),
+    (f"{SCAN}/expected.py", "(seen.errors / counts)", "seen.errors", f"{SCANS}/test_expected.py"),
+    (f"{SCAN}/expected.py", "return self.f * (self.g - self.own * self.f)", "return self.f * self.g", f"{SCANS}/test_expected.py"),
+    (f"{SCAN}/expected.py", "[:, own] ** -2", "[:, own] ** -1", f"{SCANS}/test_expected.py"),
+    (f"{SCAN}/theorems.py", "-lr_z * gamma * (4 * z).exp()", "-lr_z * gamma * (2 * z).exp()", f"{SCANS}/test_theorems.py"),
+    (f"{SCAN}/theorems.py", "late = 1 + 2 * K * shrink * lr_z / lr_y", "late = 1 + 2 * shrink * lr_z / lr_y", f"{SCANS}/test_theorems.py"),
+    (f"{SCAN}/checks_dynamics.py", "faster < min(0.01, fast / 2) and fast < slow / 2", "faster < fast < slow", f"{SCANS}/test_checks_dynamics.py"),
+    (f"{SCAN}/sampled.py", "counts.scatter_add_(1, tokens[:, :-1], torch.ones_like(tokens[:, :-1], dtype=DTYPE))", "counts.scatter_(1, tokens[:, :-1], torch.ones_like(tokens[:, :-1], dtype=DTYPE))", f"{SCANS}/test_sampled.py"),
+    (f"{SCAN}/sampled.py", "Z.detach().amax(2, keepdim=True)", "Z.amax((1, 2), keepdim=True) * Z", f"{SCANS}/test_sampled.py"),
+    (f"{SCAN}/sampled.py", "self.first / (1 - BETAS[0] ** self.count)", "self.first", f"{SCANS}/test_sampled.py"),
+    (f"{SCAN}/sampled.py", "move = self.first.mul_(MOMENTUM).add_(gradient)", "move = self.first.mul_(MOMENTUM).add_(gradient, alpha=1 - MOMENTUM)", f"{SCANS}/test_sampled.py"),
+    (f"{SCAN}/sampled.py", "if self.way(time) >= 0.5)", "if self.way(time) >= 0.1)", f"{SCANS}/test_sampled.py"),
+    (f"{SCAN}/sampled_drawings.py", "return float(f\"{low:.4g}\") <= value <= float(f\"{high:.4g}\")", "return low <= value <= high", f"{SCANS}/test_sampled_drawings.py"),
+    (f"{SCAN}/checks_sampled.py", "max(lower) < min(higher)", "min(lower) < max(higher) + 1", f"{SCANS}/test_checks_sampled.py"),
+    (f"{SCAN}/tables/official_figure_4.csv", "22,0.000148", "22,0.00148", f"{SCANS}/test_sampled.py"),
+    (f"{SCAN}/ordinary.py", "scatter_add(2, read, b)", "scatter(2, read, b)", f"{SCANS}/test_ordinary.py"),
+    (f"{SCAN}/ordinary.py", "(options.attention_rate if name in", "(1 if name in", f"{SCANS}/test_ordinary.py"),
+    (f"{SCAN}/ordinary.py", "z - z[:, :1]", "z", f"{SCANS}/test_ordinary.py"),
+    (f"{SCAN}/assumptions.py", "moved[: len(moved) // 2].sum()", "moved[len(moved) // 2 :].sum()", f"{SCANS}/test_assumptions.py"),
+    (f"{SCAN}/assumptions.py", "gain[own] > gain[common].mean()", "gain[own] > 0", f"{SCANS}/test_assumptions.py"),
+    (f"{SCAN}/ties.py", "k = Z.exp().T[read]", "k = Z.T[read]", f"{SCANS}/test_ties.py"),
+    (f"{SCAN}/checks_ordinary.py", "return evidence if helps else", "return evidence if True else", f"{SCANS}/test_checks_ordinary.py"),
+    (f"{SCAN}/ordinary_drawings.py", 'marker="o" if held else "D"', 'marker="o"', f"{SCANS}/test_ordinary_drawings.py"),
 ]  # fmt: skip
 SAMPLED = 1
 
