@@ -22,9 +22,9 @@ def speed():
 def test_the_smallest_case_can_be_followed_with_a_pencil():
     """f = 1/sqrt 2 each; Y = 4/2 * f (1/2); p = 1 / (1 + 1/e); g = sqrt 2 * Y * (1 - p) and so on, to three places."""
     header, rows = drawn.table_by_hand()
-    assert rows[0][1:] == ["+0.500", "+0.707", "+0.707", "+0.000", "+0.000", "+0.000", "-0.134", "-0.134"]
-    assert rows[1][1:] == ["+0.500", "+0.707", "+0.000", "+0.707", "-0.707", "+0.380", "+0.134", "+0.067"]
-    assert rows[2][1:] == ["+0.000", "+0.000", "+0.707", "-0.707", "+0.707", "-0.380", "+0.000", "+0.067"]
+    assert rows[0][1:] == ["+0.500", "+0.707", "+0.707", "+0.000", "+0.000", "+0.000", "−0.134", "−0.134"]
+    assert rows[1][1:] == ["+0.500", "+0.707", "+0.000", "+0.707", "−0.707", "+0.380", "+0.134", "+0.067"]
+    assert rows[2][1:] == ["+0.000", "+0.000", "+0.707", "−0.707", "+0.707", "−0.380", "+0.000", "+0.067"]
     assert len(header) == len(rows[0])
     moved = ex.measure_expected(
         ex.Language(ex.torch.tensor([[0.5, 0.5, 0.0], [0.5, 0.0, 0.5]], dtype=ex.DTYPE), (0, 0)),
@@ -96,6 +96,6 @@ def test_tables_say_what_was_measured(run, speed):
     assert drawn.table_of_consequences([case])[1] == [["2, 0.2", "10", "1.600", "0.200"]]
     skewed = [ex.Skewed(0.12, 0.5, -0.1, -0.2), ex.Skewed(0.11, 0.04, 0.1, 0.2)]
     assert drawn.table_of_skewed(skewed)[1] == [
-        ["0.50", "0.12", "loses", "-0.200"],
+        ["0.50", "0.12", "loses", "−0.200"],
         ["0.04", "0.11", "gains", "+0.200"],
     ]

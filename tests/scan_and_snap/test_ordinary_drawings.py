@@ -98,7 +98,7 @@ def test_survival_counts_seeds_on_the_theorys_side():
     found.values["residual"]["snap"] = [0.4, 0.45, 0.6]
     _, rows = drawings.table_of_survival(found)
     row = next(row for row in rows if row[0] == "residual")
-    assert row[2] == "−0.20 (2 of 3)" and row[4] == "0.45 (1 of 3)" and len(row) == 1 + len(MEASURES)
+    assert row[2] == "−0.20 (2/3)" and row[4] == "0.45 (1/3)" and len(row) == 1 + len(MEASURES)
 
 
 def test_an_unknown_removal_is_named():

@@ -137,7 +137,12 @@ def test_the_tables_say_what_the_runs_did():
     assert rows[0][1] == f"{RUNS[0].half_time}" and rows[0][3] == f"{nats:.2f}"
     assert float(rows[0][4]) == pytest.approx(nats.exp().item(), abs=0.06)
     header, rows = drawings.table_of_moves({(1.0, 1.0): RUNS})
-    assert rows[0][1] == "−−" and rows[0][10] == "++" and rows[0][-1] == "all" and len(header) == len(rows[0])
+    assert (
+        rows[0][1] == "−\u2060−"
+        and rows[0][10] == "+\u2060+"
+        and rows[0][-1] == "all"
+        and len(header) == len(rows[0])
+    )
     mixed = [run(0, rarest=0.1), run(1, rarest=-0.1)]
     assert drawings.table_of_moves({(1.0, 1.0): mixed})[1][0][1][0] == "·"
     assert drawings.table_of_moves({(1.0, 1.0): [run(common=0.1)]})[1][0][-1] == "0%"

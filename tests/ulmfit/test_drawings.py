@@ -228,6 +228,21 @@ def test_our_ladder_has_mean_and_range_of_the_seeds_by_the_papers_names(monkeypa
     assert "Ours (1,000 IMDb labels, 3 seeds, mean and range)" in review_drawings.draw_our_ladder()[1]
 
 
+@pytest.mark.parametrize(("unfreezing", "helped"), [(0.1, 2), (0.6, 0), (0.45, 1)])
+def test_the_ladders_title_counts_where_unfreezing_lowers_our_mean_error(unfreezing, helped, monkeypatch):
+    # pairs with and without: (Freez, Full), and the whole recipe against the row that the paper lacks
+    found = runs(
+        ("general+target", "Full", 1000, 0, 0.5),
+        ("general+target", "Freez", 1000, 0, unfreezing),
+        ("general+target", MISSING_ROW, 1000, 0, 0.4),
+        ("general+target", ULMFIT, 1000, 0, unfreezing),
+        ("general+target", "Freez + cos", 1000, 0, 0.1),
+    )
+    monkeypatch.setattr(review_drawings, "load_runs", lambda experiment: ({}, found))
+    title = review_drawings.draw_our_ladder()[0].get_suptitle()
+    assert title == f"Unfreezing helps in 3 of 6 comparisons, in ours in {helped} of 2"
+
+
 def test_the_speed_table_compares_the_training_steps_of_the_size_that_learned(monkeypatch):
     def one(way, speed, size=(1, 2, 3, 8000)):
         return {

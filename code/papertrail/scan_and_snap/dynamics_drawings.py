@@ -40,11 +40,11 @@ def table_by_hand(lr_y: float = 4.0) -> Table:
         second.push[0], second.push.mean(0),
     )  # fmt: skip
     rows = [
-        [name, *(f"{round(column[i].item(), 3) + 0.0:+.3f}" for column in columns)]
+        [name, *(f"{round(column[i].item(), 3) + 0.0:+.3f}".replace("-", "−") for column in columns)]
         for i, name in enumerate(names)
     ]
     return ["token", "c, class 1", "f, class 1", "f, class 2", "Y to target 1", "Y to target 2", "g, class 1",
-            "push of class 1", "move of z / η_Z"], rows  # fmt: skip
+            "push of class 1", "move of z by unit rate"], rows  # fmt: skip
 
 
 def _log_axis(ax: Any, ticks: Sequence[float]) -> None:
@@ -102,13 +102,15 @@ def draw_speed(speed: Speed) -> Drawing:
     before, after = speed.t <= speed.snap[0], speed.t >= speed.snap[1] / 2
     ax.plot(speed.t, speed.measured, color=look.BLUE, linewidth=4, alpha=0.5, label="trained decoder")
     ax.plot(speed.t, speed.formula, color=look.INK, linewidth=1, label="theorem 1's γ(t)")
-    ax.plot(speed.t[before], speed.early[before], color=look.GREEN, linestyle=":", label="rise: η_Y t / K")
+    ax.plot(
+        speed.t[before], speed.early[before], color=look.GREEN, linestyle=":", label="its law for early times"
+    )
     ax.plot(
         speed.t[after],
         speed.late[after],
         color=look.ORANGE,
         linestyle="--",
-        label="fall: K ln(M η_Y t / K) / (η_Y t)",
+        label="its law for late times",
     )
     _mark_snap(ax, speed.snap)
     _log_axis(ax, (1, 10, 100, 1000))
@@ -139,7 +141,7 @@ def draw_drift(found: Sequence[Drift]) -> Drawing:
     ax.set_yticks((0.1, 1, 10), ("0.1", "1", "10"))
     ax.minorticks_off()
     ax.axhline(1, color=look.INK, linewidth=0.8, linestyle=":")
-    ax.set_xlabel("η_Y / η_Z, how many times faster the decoder is")
+    ax.set_xlabel("how many times as fast as the attention the decoder learns")
     ax.set_ylabel(f"drift, % ({len(percent)} seeds)")
     look.headline(fig, f"A faster decoder: drift {middle[0]:.1f}% to {middle[-1]:.1f}%")
     words = "; ".join(f"{max(case.worst):.2%} at {case.ratio:g}" for case in found)
@@ -157,7 +159,7 @@ def draw_growth(found: Sequence[Growth]) -> Drawing:
     words = []
     for case, color in zip(found, (look.BLUE, look.ORANGE, look.GREEN, look.PURPLE), strict=False):
         before, after = case.t <= case.snap[0], case.t >= case.snap[1]
-        ax.plot(case.t, case.chi, color=color, linewidth=3.5, alpha=0.45, label=f"η_Y = {case.lr_y:g}")
+        ax.plot(case.t, case.chi, color=color, linewidth=3.5, alpha=0.45, label=f"rate of Y {case.lr_y:g}")
         ax.plot(case.t[before], case.early[before], color=color, linewidth=1.2, linestyle=":")
         ax.plot(case.t[after], case.late[after], color=color, linewidth=1.2, linestyle="--")
         ax.plot(
@@ -194,7 +196,7 @@ def table_of_consequences(found: Sequence[Consequence]) -> Table:
         ]
         for c in found
     ]
-    return ["η_Y, η_Z", "signal peaks at step", "entropy, nats", "attention on the common token"], rows
+    return ["rates of Y, Z", "signal peaks at step", "entropy, nats", "attention on the common token"], rows
 
 
 def table_of_skewed(found: Sequence[Skewed]) -> Table:
@@ -204,7 +206,7 @@ def table_of_skewed(found: Sequence[Skewed]) -> Table:
             f"{case.ratio:.2f}",
             f"{case.threshold:.2f}",
             "gains" if case.first > 0 else "loses",
-            f"{case.end:+.3f}",
+            f"{case.end:+.3f}".replace("-", "−"),
         ]
         for case in found
     ]

@@ -140,7 +140,7 @@ def table_of_survival(found: Assumptions) -> Table:
         for measure, (nothing, side) in MEASURES.items():
             values = found.values[arm][measure]
             on_side = sum((value > nothing) if side == "+" else (value < nothing) for value in values)
-            cells.append(_minus(f"{median(values):.2f} ({on_side} of {len(values)})"))
+            cells.append(_minus(f"{median(values):.2f} ({on_side}/{len(values)})"))
         rows.append([arm, *cells])
     return ["", *(NAMES[measure] for measure in MEASURES)], rows
 

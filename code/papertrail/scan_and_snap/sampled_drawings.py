@@ -295,7 +295,7 @@ def table_of_moves(found: Mapping[Rates, Sequence[Replay]]) -> Table:
     for rates, runs in found.items():
         moves = measure_moves(runs)
         pairs = zip(moves.gained, moves.grew, strict=True)
-        signs = [_sign(gained) + _sign(grew) for gained, grew in pairs]
+        signs = [f"{_sign(gained)}\u2060{_sign(grew)}" for gained, grew in pairs]
         rows.append([_rates(rates), *signs, "all" if moves.common_lost == 1 else f"{moves.common_lost:.0%}"])
     return header, rows
 

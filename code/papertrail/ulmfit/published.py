@@ -344,6 +344,23 @@ def missing_row() -> str:
     return row
 
 
+def pairs_of(part: str) -> list[tuple[str, str]]:
+    """All pairs of rows, in table 7 or not, that have the same other parts: one with this part, one without.
+
+    Raises:
+        ValueError: there is no such part.
+    """
+    levels = (UNFREEZING, BY_LAYER, SCHEDULE)
+    axis = next((i for i, (_, used) in enumerate(levels) if used == part), None)
+    if axis is None:
+        raise ValueError(f"part: got {part!r}; allowed are {', '.join(used for _, used in levels)}")
+    return [
+        (_name(*parts), _name(*parts[:axis], levels[axis][0], *parts[axis + 1 :]))
+        for parts in product(*levels)
+        if parts[axis] == part
+    ]
+
+
 def isolated_gains(part: str) -> dict[tuple[str, str], dict[str, float]]:
     """What a part of the recipe gains in each pair of table 7's rows that differ in it: (with, without) -> gains.
 
@@ -353,17 +370,10 @@ def isolated_gains(part: str) -> dict[tuple[str, str], dict[str, float]]:
     Raises:
         ValueError: there is no such part.
     """
-    levels = (UNFREEZING, BY_LAYER, SCHEDULE)
-    axis = next((i for i, (_, used) in enumerate(levels) if used == part), None)
-    if axis is None:
-        raise ValueError(f"part: got {part!r}; allowed are {', '.join(used for _, used in levels)}")
-    pairs = {}
-    for parts in product(*levels):
-        if parts[axis] == part:
-            row, over = _name(*parts), _name(*parts[:axis], levels[axis][0], *parts[axis + 1 :])
-            if row in CLASSIFIER_FINE_TUNING and over in CLASSIFIER_FINE_TUNING:
-                pairs[row, over] = gain_of(row, over)
-    return pairs
+    printed = CLASSIFIER_FINE_TUNING
+    return {
+        (row, over): gain_of(row, over) for row, over in pairs_of(part) if row in printed and over in printed
+    }
 
 
 def t5_losses() -> dict[str, float]:

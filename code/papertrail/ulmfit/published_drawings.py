@@ -81,7 +81,7 @@ def draw_ladder(ours: Mapping[str, Interval] | None = None, ours_on: str = "") -
         _ladder_panel(ax, dataset, rows)
     gains = [gain for pair in paper.isolated_gains("Freez").values() for gain in pair.values()]
     helped = sum(gain > 0 for gain in gains)
-    look.headline(fig, f"Unfreezing helps in {helped} of {len(gains)} comparisons")
+    title = f"Unfreezing helps in {helped} of {len(gains)} comparisons"
     said, where = "", f" ({ours_on})" if ours_on else ""
     if ours is not None:
         _check_ours(ours)
@@ -101,6 +101,9 @@ def draw_ladder(ours: Mapping[str, Interval] | None = None, ours_on: str = "") -
             if row in ours
         )
         said = f" Ours{where}, mean and range: {values}."
+        pairs = [(row, over) for row, over in paper.pairs_of("Freez") if row in ours and over in ours]
+        title += f", in ours in {sum(ours[row][0] < ours[over][0] for row, over in pairs)} of {len(pairs)}"
+    look.headline(fig, title)
     axes[0].set_yticks(range(len(rows)), [name_of(row) for row in rows])
     below = "error (%); hollow diamond: lowest" + (f"\nours: {ours_on}" if ours_on else "")
     fig.supxlabel(below, fontsize=look.FONT_POINTS)
