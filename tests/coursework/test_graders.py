@@ -189,6 +189,74 @@ SURVIVORS: dict[str, dict[str, dict[str, str]]] = {
             "line 45: 1 -> -1": "the same: of two axes the second is the last",
         },
     },
+    "scan_and_snap": {
+        "kinds": {
+            "line 10: (P.sum(1) - 1).abs() <= 1e-06 -> (P.sum(1) - 1).abs() < 1e-06": (
+                "right: no rounded sum is exactly 1e-6 away from 1"
+            ),
+            "line 10: P.sum(1) - 1 -> 1 - P.sum(1)": "the same: the sign is taken off",
+            "line 10: 1 -> -1": "the same: of two axes the second is the last",
+            "line 53: 1 -> -1": "the same: of two axes the second is the last",
+            "line 82: 1 -> -1": "the same: of two axes the second is the last",
+            "line 94: torch.linalg.eigvalsh(overlaps(P)).max() < 1 / len(P) -> "
+            "torch.linalg.eigvalsh(overlaps(P)).max() <= 1 / len(P)": (
+                "right: no rounded eigenvalue is exactly on the border"
+            ),
+        },
+        "limit": {
+            "line 10: 1 -> -1": "the same: of two axes the last is all but the first",
+            "line 14: 1 -> -1": "the same: of two axes the second is the last",
+            "line 31: 1 -> -1": "the same: of two axes the second is the last",
+            "line 32: 1 -> -1": "the same: of two axes the second is the last",
+            "line 88: min(p.min(), c.min()) -> min(c.min(), p.min())": "the same: min has no order",
+        },
+        "layer": {
+            "line 10: 1 -> -1": "the same: of two axes the second is the last",
+            "line 28: 1 -> -1": "the same: of two axes the second is the last",
+            "line 32: 1 -> -1": "the same: of two axes the second is the last",
+            "line 46: 1 -> -1": "the same: of two axes the second is the last",
+            "line 90: 1 -> -1": "the same: of two axes the first is all but the last",
+        },
+        "descent": {
+            "line 12: 1 -> -1": "the same: of two axes the second is the last, and the first all but the last",
+            "line 15: 1 -> -1": "the same: of two axes the second is the last",
+            "line 16: 1 -> -1": "the same: of two axes the second is the last",
+            "line 17: 1 -> -1": "the same: of two axes the second is the last",
+            "line 19: 1 -> -1": "the same: of two axes the second is the last",
+            "line 21: 1 -> -1": "the same: of two axes the second is the last",
+        },
+        "conserve": {
+            "line 30: (numbers / numbers[0] - 1)[:, pairs].abs().max().item() -> "
+            "(numbers / numbers[0] - 1)[:, pairs].abs().max()": "the same: a tensor of one number counts as one",
+            "line 30: numbers / numbers[0] - 1 -> 1 - numbers / numbers[0]": "the same: the sign is taken off",
+            "line 74: if P[other] >= P[l]:\n"
+            "    raise ValueError(f'other: token {other} is not rarer than token {l}, so nothing stops it') -> pass": (
+                "the same: the logarithm of 0 or less raises a ValueError too"
+            ),
+            "line 74: P[other] >= P[l] -> P[other] > P[l]": "the same: the logarithm of 0 raises a ValueError too",
+            "line 75: raise ValueError(f'other: token {other} is not rarer than token {l}, so nothing stops it') -> "
+            "pass": "the same: the logarithm of 0 or less raises a ValueError too",
+            "line 76: (P[other] / P[l]).item() -> P[other] / P[l]": "the same: a tensor of one number counts as one",
+        },
+        "growth": {
+            "line 37: 1 - 1 / M -> 1 / M - 1": "the same: the difference is squared",
+            "line 38: t < early -> t <= early": "the same: at the early end it has been refused already",
+            "line 41: M * eta_y * t / K -> K / (M * eta_y * t)": "the same: its logarithm is squared",
+            "line 79: chi < math.exp(2 * start) - 1e-12 -> chi <= math.exp(2 * start) - 1e-12": (
+                "right: with what is allowed for rounding, no factor lies on the border"
+            ),
+            "line 79: 1e-12 -> 2e-12": "the same: any small number allows for rounding",
+            "line 79: 1e-12 -> 5e-13": "the same: any small number allows for rounding",
+            "line 81: 1 - 1 / M -> 1 / M - 1": "the same: the difference is squared",
+            "line 82: max(0.0, chi ** 2 - C0) -> max(chi ** 2 - C0, 0.0)": "the same: max has no order",
+            "line 84: first < early_until(K, M, eta_y) -> first <= early_until(K, M, eta_y)": (
+                "right: no rounded time is exactly the early end"
+            ),
+            "line 87: last < late_from(K, M, eta_y) -> last <= late_from(K, M, eta_y)": (
+                "right: no rounded time is exactly the late beginning"
+            ),
+        },
+    },
 }
 
 
