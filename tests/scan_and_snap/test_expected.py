@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from papertrail.scan_and_snap.expected import (
+    LEVEL,
     Trajectory,
     drift,
     measure_drift,
@@ -15,6 +16,8 @@ from papertrail.scan_and_snap.expected import (
     measure_skewed,
     orthogonality,
     shared_query,
+    step_at,
+    worst_drift,
 )
 from papertrail.scan_and_snap.layer import forward
 from papertrail.scan_and_snap.setting import DTYPE, Language, syn_small
@@ -116,6 +119,17 @@ def test_the_drift_is_the_change_of_a_difference_as_a_share_of_the_first():
 def test_a_slower_decoder_conserves_less():
     slow, fast = measure_drift((1.0, 40.0), steps=300, seeds=2)
     assert min(slow.worst) > 3 * max(fast.worst) and slow.steps == 300 and len(slow.worst) == 2
+    assert min(slow.alike) > 2 * max(fast.alike)  # and not merely because attention has moved less
+
+
+def test_drifts_are_held_against_each_other_where_attention_has_come_equally_far():
+    run = measure_expected(shared_query(0), 8.0, 0.2, 300)
+    step = step_at(run, LEVEL)
+    common = [run.attention(at)[:, run.language.common].mean().item() for at in (step - 1, step)]
+    assert common[1] <= LEVEL < common[0]
+    assert worst_drift(run) == max(drift(run, n)[step].item() for n in range(5)) < worst_drift(run, 300)
+    with pytest.raises(ValueError, match="level: got 0.01"):
+        step_at(run, 0.01)
 
 
 def test_a_move_against_theorem_2_is_counted():

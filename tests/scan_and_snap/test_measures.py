@@ -36,6 +36,12 @@ def test_logits_too_large_for_exp_are_no_trouble():
     assert c.tolist() == [[0.0, 0.5, 0.5]]
 
 
+def test_the_logits_of_another_classs_tokens_do_not_matter_however_large():
+    language = make_language(2, distinct=1, common=1, targets_per_query=2, lowest=1.0)
+    c = attention_in_the_limit(language, torch.tensor([[0.0, 0.0, 5000.0]], dtype=DTYPE))
+    assert c.tolist() == [[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]
+
+
 def test_entropy_is_the_log_of_the_number_of_equal_shares_and_zero_for_one():
     rows = torch.tensor([[0.25] * 4, [1.0, 0.0, 0.0, 0.0]], dtype=DTYPE)
     assert entropy(rows).tolist() == pytest.approx([math.log(4), 0.0])

@@ -8,7 +8,7 @@ import torch
 
 from papertrail import figures as look
 from papertrail.figures import Drawing
-from papertrail.scan_and_snap.expected import Drift, Skewed, Trajectory, measure_signs, see
+from papertrail.scan_and_snap.expected import LEVEL, Drift, Skewed, Trajectory, measure_signs, see
 from papertrail.scan_and_snap.measures import attention_in_the_limit
 from papertrail.scan_and_snap.setting import DTYPE, make_language
 from papertrail.scan_and_snap.theorems import (
@@ -135,7 +135,12 @@ def draw_drift(found: Sequence[Drift]) -> Drawing:
     fig, ax = look.new_figure(2.8)
     ratios = [case.ratio for case in found]
     percent = [[100 * case.worst[seed] for case in found] for seed in range(len(found[0].worst))]
-    middle = look.band(ax, ratios, percent, look.BLUE, marker="o")
+    alike = [[100 * case.alike[seed] for case in found] for seed in range(len(found[0].alike))]
+    middle = look.band(ax, ratios, percent, look.BLUE, marker="o", label=f"after {found[0].steps:,} steps")
+    same = look.band(
+        ax, ratios, alike, look.ORANGE, marker="s", linestyle="--", label=f"common token down to {LEVEL:.0%}"
+    )
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     _log_axis(ax, ratios)
     ax.set_yscale("log")
     ax.set_yticks((0.1, 1, 10), ("0.1", "1", "10"))
@@ -147,7 +152,8 @@ def draw_drift(found: Sequence[Drift]) -> Drawing:
     words = "; ".join(f"{max(case.worst):.2%} at {case.ratio:g}" for case in found)
     alt = (
         f"Drift of the conserved quantity after {found[0].steps} steps, worst class of {len(percent)} random "
-        f"languages: {words} times the attention's rate. The dotted line is 1%."
+        f"languages: {words} times the attention's rate. The dotted line is 1%. Where the common token is down to "
+        f"{LEVEL:.0%} of the attention, medians: {', '.join(f'{value:.2f}%' for value in same)}."
     )
     return fig, alt
 
@@ -159,7 +165,7 @@ def draw_growth(found: Sequence[Growth]) -> Drawing:
     words = []
     for case, color in zip(found, (look.BLUE, look.ORANGE, look.GREEN, look.PURPLE), strict=False):
         before, after = case.t <= case.snap[0], case.t >= case.snap[1]
-        ax.plot(case.t, case.chi, color=color, linewidth=3.5, alpha=0.45, label=f"rate of Y {case.lr_y:g}")
+        ax.plot(case.t, case.chi, color=color, linewidth=3.5, alpha=0.45, label=f"Y at {case.lr_y:g}")
         ax.plot(case.t[before], case.early[before], color=color, linewidth=1.2, linestyle=":")
         ax.plot(case.t[after], case.late[after], color=color, linewidth=1.2, linestyle="--")
         ax.plot(

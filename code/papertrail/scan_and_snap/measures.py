@@ -24,9 +24,8 @@ def attention_in_the_limit(language: Language, z: Tensor) -> Tensor:
         raise ValueError(
             f"z: got shape {tuple(z.shape)}; it must be {(language.num_queries, language.num_tokens)}"
         )
-    rows = z[list(language.queries)]
-    weights = language.probabilities * (rows - rows.max(1, keepdim=True).values).exp()
-    return weights / weights.sum(1, keepdim=True)
+    # log P inside: a token that the class has not may have any logit, and must not set what the others are held against
+    return (z[list(language.queries)] + language.probabilities.log()).softmax(1)
 
 
 def mass(c: Tensor, tokens: Tensor) -> Tensor:
