@@ -95,7 +95,7 @@ def test_tables_say_what_was_measured(run, speed):
     )
     assert measured["3: z in the order of P"] == "5 of 5 classes"
     assert measured["3: bounds on χ"].count("<") == 2 and "broken" not in measured["3: bounds on χ"]
-    assert measured["4: a power of t up to t0"] == "2.3"
+    assert measured["4: power of t up to t0' (toward 2)"] == "1.2"
     case = th.Consequence(2.0, 0.2, [9, 11, 10], [1.5, 1.7, 1.6], [0.1, 0.2, 0.3])
     assert drawn.table_of_consequences([case])[1] == [["2, 0.2", "10", "1.600", "0.200"]]
     skewed = [ex.Skewed(0.12, 0.5, -0.1, -0.2), ex.Skewed(0.11, 0.04, 0.1, 0.2)]

@@ -110,11 +110,11 @@ def test_B_is_what_makes_every_distinct_token_move_by_its_squared_share():
 
 
 def test_exponents_are_those_of_a_trajectory_made_from_the_laws():
-    """-4 z_0 = 3 ln t up to t0, then 2 ln ln(M eta_Y t / K): the powers are 3 and 2."""
+    """-4 z_0 = 3 ln t up to t0' = 15, then 2 ln ln(M eta_Y t / K): the powers are 3 and 2."""
     language, M, steps = shared_query(0), 21, 400
     t = torch.arange(1, steps + 1, dtype=DTYPE)
     z = torch.zeros(steps + 1, 1, M, dtype=DTYPE)
-    z[1:, 0, 0] = -0.25 * torch.where(t <= 31, 3 * t.log(), 2 * (M * t / 5).log().log())
+    z[1:, 0, 0] = -0.25 * torch.where(t <= 15, 3 * t.log(), 2 * (M * t / 5).log().log())
     run = Trajectory(language, 1.0, 0.2, M, z, torch.ones(steps + 1, 5), torch.ones(steps + 1))
     assert th.exponents(run) == pytest.approx((3.0, 2.0))
 

@@ -89,7 +89,7 @@ def draw_logits(trajectory: Trajectory, target: int = 0) -> Drawing:
     ends = ", ".join(f"{language.probabilities[target, token]:.2f} at {z[-1, token]:+.3f}" for token in own)
     alt = (
         f"Attention logits over {trajectory.steps} steps. The common token falls to {z[-1, 0]:+.2f}, of which "
-        f"{z[round(snap[1]), 0] / z[-1, 0]:.0%} by t0. The distinct tokens, by P, end: {ends}. "
+        f"{z[round(snap[1]) - 1, 0] / z[-1, 0]:.0%} by t0. The distinct tokens, by P, end: {ends}. "
         f"Dotted t0' = {snap[0]:.0f}, dashed t0 = {snap[1]:.0f}."
     )
     return fig, alt
@@ -236,7 +236,7 @@ def table_of_theorems(trajectory: Trajectory, speed: Speed) -> Table:
         ["3: z in the order of P", f"{signs.ordered} of {K} classes"],
         ["3: r(t) = r(0) exp(2 (z - z(0)))", f"within {gains.worst:.1%}"],
         ["3: bounds on χ", bounds if kept else f"broken: {bounds}"],
-        ["4: a power of t up to t0", f"{before:.1f}"],
-        ["4: ln t to the power of 2 after", f"{after:.1f}"],
+        ["4: power of t up to t0' (toward 2)", f"{before:.1f}"],
+        ["4: power of ln t in the end (2)", f"{after:.1f}"],
         ["4: share of the fall of z by t0", f"{moved:.0%} of {trajectory.steps} steps' (no stop)"],
     ]  # fmt: skip

@@ -185,7 +185,7 @@ def premise(trajectory: Trajectory, target: int = 0) -> Tensor:
 
 
 def exponents(trajectory: Trajectory) -> tuple[float, float]:
-    """How exp(-4 z_0) grows: its power of t over the doubling up to t0, its power of ln t over the last two doublings.
+    """How exp(-4 z_0) grows: its power of t over the doubling up to t0', its power of ln t over the last two doublings.
 
     Token 0 is the one common token. Theorem 4 says exp(4 B) = C0 + a t^2 before t0' and C0 + b ln^2(M eta_Y t / K)
     after t0, so that the second power is 2 where C0 is small beside what was gained.
@@ -193,8 +193,8 @@ def exponents(trajectory: Trajectory) -> tuple[float, float]:
     K, M, lr_y, steps = (
         trajectory.language.num_classes, trajectory.outputs, trajectory.lr_y, trajectory.steps,
     )  # fmt: skip
-    t0, grown = round(snap_times(K, M, lr_y)[1]), -4 * trajectory.z[:, 0, 0]
-    before = (grown[t0] - grown[t0 // 2]) / math.log(t0 / (t0 // 2))
+    begin, grown = max(2, round(snap_times(K, M, lr_y)[0])), -4 * trajectory.z[:, 0, 0]
+    before = (grown[begin] - grown[begin // 2]) / math.log(begin / (begin // 2))
     early, late = (math.log(math.log(M * lr_y * t / K)) for t in (steps // 4, steps))
     return before.item(), ((grown[-1] - grown[steps // 4]) / (late - early)).item()
 
