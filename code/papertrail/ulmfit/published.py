@@ -18,7 +18,6 @@ from papertrail.experiments import at_least_one
 
 Errors = Mapping[str, Mapping[str, float]]  # row -> data set -> error in percent
 
-
 DATASETS = {  # table 1: name -> type, classes, training examples
     "TREC-6": ("question", 6, 5_500),
     "IMDb": ("sentiment", 2, 25_000),
@@ -370,10 +369,7 @@ def isolated_gains(part: str) -> dict[tuple[str, str], dict[str, float]]:
     Raises:
         ValueError: there is no such part.
     """
-    printed = CLASSIFIER_FINE_TUNING
-    return {
-        (row, over): gain_of(row, over) for row, over in pairs_of(part) if row in printed and over in printed
-    }
+    return {pair: gain_of(*pair) for pair in pairs_of(part) if CLASSIFIER_FINE_TUNING.keys() >= {*pair}}
 
 
 def t5_losses() -> dict[str, float]:
@@ -382,10 +378,7 @@ def t5_losses() -> dict[str, float]:
 
 
 def t5_beyond(deviations: float = 2.0) -> list[str]:
-    """The tasks whose loss exceeds so many standard deviations of T5's ten baseline runs.
-
-    Two is where that paper stops printing a score in bold.
-    """
+    """The tasks whose loss exceeds so many deviations of T5's baseline runs (at two, that paper's bold ends)."""
     return [task for task, loss in t5_losses().items() if loss > deviations * T5_DEVIATION[task]]
 
 
