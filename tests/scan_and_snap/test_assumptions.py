@@ -17,7 +17,6 @@ from papertrail.scan_and_snap.assumptions import (
     Assumptions,
     measure_assumptions,
     measurements,
-    rank_correlation,
     sign,
 )
 from papertrail.scan_and_snap.recorded_assumptions import load_assumptions
@@ -58,13 +57,6 @@ def test_the_way_counts_there_and_back():
     away = [0.0, 1, 0, 0, 0, 0, 0]
     found = measurements(PAIR, gains([0.0] * 7, away, [0.0] * 7))
     assert found["snap"] == pytest.approx(0.5) and found["common"] == pytest.approx(0)
-
-
-def test_rank_correlation_is_spearmans():
-    a = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5], dtype=DTYPE)
-    b = torch.tensor([1.0, 30, 2, 400, 5000], dtype=DTYPE)  # 1 - 6 (1 + 1) / (5 * 24)
-    assert rank_correlation(a, b).item() == pytest.approx(0.9)
-    assert rank_correlation(a, -b).item() == pytest.approx(-0.9)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from papertrail.scan_and_snap.measures import attention_in_the_limit, entropy, mass
+from papertrail.scan_and_snap.measures import attention_in_the_limit, entropy, mass, rank_correlation
 from papertrail.scan_and_snap.setting import DTYPE, make_language, syn_small
 
 
@@ -50,3 +50,14 @@ def test_entropy_is_the_log_of_the_number_of_equal_shares_and_zero_for_one():
 def test_logits_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"z: got shape \(2, 29\); it must be \(2, 30\)"):
         attention_in_the_limit(syn_small(), torch.zeros(2, 29))
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    # one swap: 1 - 6 (1 + 1) / (4 * 15)
+    [([1.0, 2.0, 5.0, 9.0], 1.0), ([9.0, 5.0, 2.0, 1.0], -1.0), ([2.0, 1.0, 5.0, 9.0], 0.8)],
+    ids=["same", "turned", "one-swap"],
+)
+def test_rank_correlation_is_spearmans(order, expected):
+    found = rank_correlation(torch.tensor([order]), torch.tensor([[0.1, 0.2, 0.3, 0.9]]))
+    assert found.tolist() == pytest.approx([expected])

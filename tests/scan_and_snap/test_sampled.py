@@ -20,7 +20,6 @@ from papertrail.scan_and_snap.sampled import (
     measure_figure_6,
     measure_moves,
     official_losses,
-    rank_correlation,
     train,
 )
 from papertrail.scan_and_snap.setting import DTYPE, make_language, syn_small
@@ -143,14 +142,6 @@ def test_only_the_wanted_moments_are_kept_and_the_first_and_last_always():
     (every,) = train(SHARED, ((1.0, 1.0),), seeds=(0,), steps=4)
     assert run.times == (0, 2, 4) and every.times == (0, 1, 2, 3, 4) and len(run.losses) == 4
     assert torch.equal(run.z, every.z[[0, 2, 4]])
-
-
-@pytest.mark.parametrize(("order", "expected"), [
-    ([1.0, 2.0, 5.0, 9.0], 1.0), ([9.0, 5.0, 2.0, 1.0], -1.0), ([2.0, 1.0, 5.0, 9.0], 0.8),
-], ids=["same", "turned", "one-swap"])  # fmt: skip
-def test_rank_correlation_is_spearmans(order, expected):
-    found = rank_correlation(torch.tensor([order]), torch.tensor([[0.1, 0.2, 0.3, 0.9]]))
-    assert found.tolist() == pytest.approx([expected])
 
 
 def test_the_official_log_is_whole_and_starts_at_the_log_of_the_vocabulary():

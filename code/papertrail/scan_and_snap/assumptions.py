@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from papertrail.experiments import at_least_one
-from papertrail.scan_and_snap.measures import attention_in_the_limit, entropy, mass
+from papertrail.scan_and_snap.measures import attention_in_the_limit, entropy, mass, rank_correlation
 from papertrail.scan_and_snap.ordinary import Options, Trained, ordinary_language, train
 from papertrail.scan_and_snap.setting import Language
 
@@ -107,17 +107,6 @@ PREDICTIONS = {
         "entropy": ("+", "Less far gone is less sparse."),
     },
 }  # fmt: skip
-
-
-def ranks(values: Tensor) -> Tensor:
-    """Places from 0 in rising order, along the last axis; ties are not expected."""
-    return values.argsort(-1).argsort(-1).double()
-
-
-def rank_correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Spearman's: the correlation of the ranks, along the last axis."""
-    a, b = (ranks(x) - (x.shape[-1] - 1) / 2 for x in (a, b))
-    return (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1))
 
 
 def measurements(language: Language, gains: Tensor) -> dict[str, float]:

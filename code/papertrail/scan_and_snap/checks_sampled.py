@@ -8,6 +8,7 @@ from statistics import median
 import torch
 
 from papertrail.claims import Evidence
+from papertrail.scan_and_snap.measures import rank_correlation
 from papertrail.scan_and_snap.recorded_sampled import load_long_run, load_many_seeds, load_sweep
 from papertrail.scan_and_snap.sampled import (
     FIGURE_4,
@@ -19,7 +20,6 @@ from papertrail.scan_and_snap.sampled import (
     measure_figure_5,
     measure_moves,
     official_losses,
-    rank_correlation,
 )
 from papertrail.scan_and_snap.sampled_drawings import places_outside
 

@@ -36,3 +36,9 @@ def mass(c: Tensor, tokens: Tensor) -> Tensor:
 def entropy(c: Tensor) -> Tensor:
     """The entropy of each attention row (..., M), in nats; a token without attention adds nothing."""
     return -(c * c.clamp_min(1e-300).log()).sum(-1)
+
+
+def rank_correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Spearman's correlation along the last axis, of values without ties: (..., n), (..., n) -> (...)."""
+    a, b = (x.argsort(-1).argsort(-1).double() - (x.shape[-1] - 1) / 2 for x in (a, b))
+    return (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1))

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from papertrail.experiments import at_least_one
-from papertrail.scan_and_snap.measures import attention_in_the_limit, entropy, mass
+from papertrail.scan_and_snap.measures import attention_in_the_limit, entropy, mass, rank_correlation
 from papertrail.scan_and_snap.setting import DTYPE, Language, make_language, syn_small
 
 LENGTH, BATCH, MOMENTUM, STEPS = 128, 128, 0.9, 100
@@ -312,13 +312,6 @@ class Moves:
     order: list[float]
     shares_order: list[float]
     top: list[tuple[int, ...]]
-
-
-def rank_correlation(values: Tensor, others: Tensor) -> Tensor:
-    """Spearman's correlation along the last axis, for values without ties: (..., n), (..., n) -> (...)."""
-    ranks = torch.stack([rows.argsort(-1).argsort(-1).to(DTYPE) for rows in (values, others)])
-    ranks = F.normalize(ranks - ranks.mean(-1, keepdim=True), dim=-1)
-    return ranks.prod(0).sum(-1)
 
 
 def measure_moves(runs: Sequence[Replay]) -> Moves:

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from papertrail import figures as look
 from papertrail.figures import Drawing
+from papertrail.scan_and_snap.measures import rank_correlation
 from papertrail.scan_and_snap.recorded_sampled import LongRun, ManySeeds, Sweep
-from papertrail.scan_and_snap.sampled import STARTS, Rates, Replay, measure_moves, rank_correlation
+from papertrail.scan_and_snap.sampled import STARTS, Rates, Replay, measure_moves
 
 SCAN_TIMES = (0, 2, 4, 6, 8, 10, 15, 20, 30, 50, 100)
 ROW_TIMES = (0, 2, 4, 6, 8, 10, 48, 100)  # the official figure's rows; its "Final" is iteration 48
