@@ -153,4 +153,3 @@ def test_the_table_of_adam_has_the_choice_of_most_cases():
     assert rows[0] == ["SGD with momentum, 1", "8, 9, 10", "4 of 4", "1.0"]
     top = [sorted(1 + n for n in ADAM[(0.1, 0.1)][0].distinct[-1, 0].topk(3).indices.tolist())]
     assert rows[1] == ["Adam, 0.1", ", ".join(map(str, top[0])), "2 of 2", "−1.0"]
-    assert drawings.same_top(RUNS) == 1 and drawings.same_top([run(), run(rarest=2.0, most=-2.0)]) == 1 / 3

@@ -306,13 +306,6 @@ def _sign(share: float) -> str:
     return {1.0: "+", 0.0: "−"}.get(share, "·")
 
 
-def same_top(runs: Sequence[Replay]) -> float:
-    """The share of pairs of seeds and classes whose three strongest distinct tokens are the same."""
-    top = measure_moves(runs).top
-    pairs = [(a, b) for i, a in enumerate(top) for b in top[:i]]
-    return sum(a == b for a, b in pairs) / len(pairs)
-
-
 def table_of_adam(sgd: Sequence[Replay], adam: Mapping[Rates, Sequence[Replay]]) -> Table:
     """Which three distinct tokens an optimizer likes best, numbered by frequency, and whether its seeds agree."""
     kinds = {f"SGD with momentum, {sgd[0].rates[1]:g}": sgd}
