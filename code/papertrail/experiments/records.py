@@ -17,6 +17,8 @@ from typing import Any
 
 import torch
 
+import papertrail
+
 BEGUN = time.monotonic()  # this process's, or near enough: the module is imported before any work begins
 SCHEMA = 1
 HEADER: dict[str, tuple[type, ...]] = {
@@ -101,7 +103,7 @@ def code_version() -> dict[str, Any]:
             commits = [commit.stdout.strip() + ("+" if changes.stdout.strip() else "")]
     except FileNotFoundError:
         pass  # no git here, and so no commit
-    return {"papertrail": version("papertrail"), "commits": commits}
+    return {"papertrail": papertrail.__version__, "commits": commits}
 
 
 def machine_kind(device: str = "cpu") -> str:
