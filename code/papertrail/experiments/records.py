@@ -40,7 +40,7 @@ OPTIONAL: dict[str, tuple[type, ...]] = {
     "experiment": (str,),  # its name in `papertrail.experiments`
     "settings": (dict,),  # whatever the numbers depend on beside the cell
     "planned": (int,),  # rows of the whole table
-    "seconds": (list,),  # by row, CPU and clock
+    "seconds": (list,),  # by row, CPU and clock; None where a row is older than the measurement
 }
 
 
@@ -147,11 +147,11 @@ def write_record(path: Path, record: Mapping[str, Any]) -> Path:
     """Put a record into its file, whole or not at all.
 
     Raises:
-        ValueError: it is not in order; or a number in it is not finite.
+        ValueError: it is not in order.
     """
     if found := problems(record):
         raise ValueError("; ".join(found))
-    text = json.dumps(record, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(text, encoding="utf-8")

@@ -21,6 +21,11 @@ class ExperimentError(Exception):
     """What cannot be run as it was asked for; the message says what is allowed."""
 
 
+def no_settings(**inputs: str) -> dict[str, Any]:
+    """Of an experiment whose cells say everything."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Tolerance:
     """How near a number has to come to the recorded one when it is run anew: absolute + relative * |recorded|.
@@ -47,7 +52,8 @@ class Experiment:
         cpu_seconds: of one core for the whole grid, as measured once.
         peak_mib: of one process.
         tolerance: of numbers run anew; None where they are times.
-        settings: whatever else the numbers depend on. Rows of other settings never get into the same file.
+        settings: whatever else the numbers depend on; called with the inputs' paths by name. Rows of other settings
+            never get into the same file.
         inputs: files or folders that it reads, by name: what they are.
         devices: where it can run.
         joint: whether several processes under torchrun can share a cell. They call `measure` with the same cell.
@@ -63,7 +69,7 @@ class Experiment:
     cpu_seconds: float
     peak_mib: int
     tolerance: Tolerance | None
-    settings: Callable[[], Mapping[str, Any]] = dict
+    settings: Callable[..., Mapping[str, Any]] = no_settings
     inputs: Mapping[str, str] = field(default_factory=dict)
     devices: tuple[str, ...] = ("cpu",)
     joint: bool = False
@@ -80,7 +86,7 @@ class Experiment:
 
     def stored_settings(self, inputs: Mapping[str, Path]) -> dict[str, Any]:
         """Settings as they will be read back, with the inputs' digests."""
-        settings = dict(self.settings())
+        settings = dict(self.settings(**{name: str(path) for name, path in inputs.items()}))
         if inputs:
             settings["inputs"] = {name: {"name": p.name, "sha256": digest(p)} for name, p in inputs.items()}
         return json.loads(json.dumps(settings))
@@ -93,7 +99,7 @@ class Experiment:
         found = self.measure(**cell, **given)
         if is_dataclass(found) and not isinstance(found, type):
             found = asdict(found)
-        return json.loads(json.dumps(rounded(found), allow_nan=False))
+        return json.loads(json.dumps(rounded(found)))
 
 
 def digest(path: Path) -> str:

@@ -151,8 +151,11 @@ def prepare(
     planned = experiment.seeds if seeds is None else seeds
     try:
         at_least_one(seeds=planned)
+        settings = experiment.stored_settings(inputs)
     except ValueError as error:
         raise ExperimentError(f"--{error}") from None
+    except FileNotFoundError as error:
+        raise ExperimentError(f"--input: {error}") from None
     words = [f"python -m papertrail.experiments run {experiment.full_name}"]
     words += [f"--seeds {planned}"] * (planned != experiment.seeds) + [f"--device {device}"] * (
         device != "cpu"
@@ -163,7 +166,7 @@ def prepare(
     ) | {
         "tolerance": asdict(experiment.tolerance) if experiment.tolerance else None,
         "experiment": experiment.full_name,
-        "settings": experiment.stored_settings(inputs),
+        "settings": settings,
     }  # fmt: skip
     return RunFile(out or experiment.record, head, experiment.cells(range(planned)), resume)
 

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def differences(stored: Any, fresh: Any, relative: float, absolute: float, at: s
         for i, pair in enumerate(zip(stored, fresh, strict=False)):
             yield from differences(*pair, relative, absolute, f"{at}[{i}]")
     elif _number(stored) and _number(fresh):
-        if not abs(fresh - stored) <= absolute + relative * abs(stored):
+        if stored != fresh and not abs(fresh - stored) <= absolute + relative * abs(stored):
             yield f"{at}: recorded {stored}, fresh {fresh}"
     elif stored != fresh or type(stored) is not type(fresh):
         yield f"{at}: recorded {stored!r:.40}, fresh {fresh!r:.40}"
@@ -75,9 +76,8 @@ def verify(
     for key, path in given.items():
         if digest(path) != record["settings"]["inputs"][key]["sha256"]:
             return Verdict(name, SKIPPED, f"--input {key}: not the file that was read")
-    quick = [i for i, (cpu, _) in enumerate(record["seconds"]) if cpu <= seconds]
-    if not quick:
-        quick = [min(range(len(record["seconds"])), key=lambda i: record["seconds"][i][0])]
+    took = [inf if cpu is None else cpu for cpu, _ in record["seconds"]]
+    quick = [i for i, cpu in enumerate(took) if cpu <= max(seconds, min(took))]
     for i in draw.sample(quick, min(cells, len(quick))):
         row = record["table"][i]
         fresh = experiment.run_cell(row["cell"], given, device)

@@ -44,7 +44,7 @@ def cells(seeds: Sequence[int]) -> list[Cell]:
     return [{"mixer": mixer, "lr": lr, "seed": seed} for seed in seeds for mixer in MIXERS for lr in RATES]
 
 
-def settings() -> dict:
+def settings(**inputs: str) -> dict:
     """What all cells share."""
     return {
         "bytes": BYTES, "depth": DEPTH, "d_model": D_MODEL, "heads": HEADS, "length": LENGTH, "batch": BATCH,

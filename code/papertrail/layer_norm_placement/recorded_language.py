@@ -58,10 +58,10 @@ def warm_up_cells(seeds: Sequence[int]) -> list[Cell]:
     ]  # fmt: skip
 
 
-def settings(**own: Any) -> Callable[[], dict[str, Any]]:
+def settings(**own: Any) -> Callable[..., dict[str, Any]]:
     """What all cells of a grid share."""
     shared = {"depth": DEPTH, "heads": HEADS, "length": LENGTH, "batch": BATCH}
-    return lambda: shared | own
+    return lambda **inputs: shared | own
 
 
 EXPERIMENTS = (
