@@ -24,6 +24,7 @@ from papertrail.experiments.records import header, peak_mib, problems, write_rec
 from papertrail.experiments.registry import Cell, Experiment, ExperimentError, load
 
 TRIES = 3  # how often a cell is begun whose process died
+PATIENCE = 20.0  # seconds until a scheduler that does not answer is given up
 SAME = ("experiment", "settings", "seeds", "device", "versions", "tolerance")  # of all rows in a file
 
 
@@ -202,6 +203,10 @@ def run_missing(
             yield done
 
 
+def _be_quiet() -> None:
+    os.environ[QUIET] = "1"
+
+
 def _here(jobs: list[tuple], workers: int) -> Iterator[Done]:
     if workers == 1:
         for job in jobs:
@@ -212,7 +217,7 @@ def _here(jobs: list[tuple], workers: int) -> Iterator[Done]:
     waiting = {job[1]: job for job in jobs}
     for _ in range(TRIES):
         with ProcessPoolExecutor(
-            workers, mp_context=get_context("spawn"), initializer=os.environ.update, initargs=({QUIET: "1"},)
+            workers, mp_context=get_context("spawn"), initializer=_be_quiet
         ) as pool:
             running = {pool.submit(run_cell, *job): job for job in waiting.values()}
             try:
@@ -232,14 +237,14 @@ def _here(jobs: list[tuple], workers: int) -> Iterator[Done]:
     )
 
 
-def _on_cluster(jobs: list[tuple], scheduler: str, timeout: float = 20.0) -> Iterator[Done]:
+def _on_cluster(jobs: list[tuple], scheduler: str) -> Iterator[Done]:
     try:
         from distributed import Client
         from distributed import as_completed as as_they_come
     except ImportError:
         raise ExperimentError("--scheduler: needs the package distributed, which is not here") from None
     try:
-        client = Client(scheduler, timeout=timeout)
+        client = Client(scheduler, timeout=PATIENCE)
     except (OSError, ValueError) as error:
         raise ExperimentError(f"--scheduler: nobody answers at {scheduler}: {error}") from None
     with client:
