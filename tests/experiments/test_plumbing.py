@@ -7,7 +7,16 @@ import torch
 
 import papertrail
 from papertrail import claims, experiments
-from papertrail.experiments import at_least_one, load_file, load_record, progress, results_file, save_record, seeded
+from papertrail.experiments import (
+    at_least_one,
+    load_file,
+    load_record,
+    progress,
+    results_file,
+    rounded,
+    save_record,
+    seeded,
+)
 
 
 def test_a_seeded_block_repeats_and_puts_the_callers_state_back():
@@ -44,7 +53,9 @@ def test_a_record_says_what_made_it_and_is_read_back(own_book):
     assert load_record("some_chapter", "run") == {"values": [1, 2]}
     record = load_file("some_chapter", "run")
     assert record["command"] == "python -m x" and record["code"]["papertrail"] == papertrail.__version__
-    assert record["versions"]["torch"] == torch.__version__ and record["peak_mib"] > 10 and record["seeds"] == []
+    assert (
+        record["versions"]["torch"] == torch.__version__ and record["peak_mib"] > 10 and record["seeds"] == []
+    )
     assert [p.name for p in path.parent.iterdir()] == ["run.json"]
 
 
@@ -61,3 +72,7 @@ def test_a_record_that_cannot_be_written_leaves_the_old_one(own_book):
 def test_a_run_that_was_never_recorded_is_missed(own_book):
     with pytest.raises(FileNotFoundError):
         experiments.load_record("some_chapter", "nothing")
+
+
+def test_records_are_rounded_so_that_a_person_can_read_them():
+    assert rounded({"a": (1.23456, [2, "x"]), "b": 1e-12}) == {"a": [1.235, [2, "x"]], "b": 1e-12}

@@ -15,10 +15,10 @@ ROOT = Path(__file__).parents[2]
 RECORDS = sorted(p for p in ROOT.glob("book/results/*/*.json") if p.name != "encoder.json")
 # made before the clock was read and not since: no other record may come without
 WITHOUT_CLOCK = {
-    "architecture_diagram/zoo", "fast_weights/cost", "gopher/depth", "gopher/depth_post", "gopher/messages",
-    "gopher/norm_speed", "layer_norm_placement/depth", "layer_norm_placement/language",
-    "layer_norm_placement/language_longer", "ulmfit/budget", "ulmfit/ladder", "ulmfit/low_shot", "ulmfit/recipe",
-    "ulmfit/speed",
+    "architecture_diagram/zoo", "fast_weights/cost", "fast_weights/retrieval", "gopher/depth", "gopher/depth_gradients",
+    "gopher/depth_post", "gopher/group_size", "gopher/messages", "gopher/norm_speed", "layer_norm_placement/depth",
+    "layer_norm_placement/language", "layer_norm_placement/language_longer", "layer_norm_placement/training",
+    "ulmfit/budget", "ulmfit/ladder", "ulmfit/low_shot", "ulmfit/recipe", "ulmfit/speed",
 }  # fmt: skip
 EXPERIMENTS = {name: load(address) for name, address in addresses().items()}
 
@@ -37,7 +37,12 @@ def test_a_record_is_in_order(path):
     assert problems(record) == []
     name = f"{path.parent.name}/{path.stem}"
     assert (record["wall_seconds"] is None) is (name in WITHOUT_CLOCK)
-    assert record["cpu_seconds"] > 0 and record["peak_mib"] > 0 and record["machine"] and record["date"] >= "2026"
+    assert (
+        record["cpu_seconds"] > 0
+        and record["peak_mib"] > 0
+        and record["machine"]
+        and record["date"] >= "2026"
+    )
     assert record["code"]["commits"] and record["versions"].keys() >= {"python", "torch"}
     assert str(Path.home()) not in path.read_text() and "/tmp" not in path.read_text()
 
@@ -47,11 +52,16 @@ def test_its_command_is_one_that_exists(path):
     record = read(path)
     if "experiment" in record:
         assert record["command"].startswith(f"python -m papertrail.experiments run {record['experiment']}")
-        assert record["experiment"] == f"{path.parent.name}.{path.stem}" and record["experiment"] in EXPERIMENTS
+        assert (
+            record["experiment"] == f"{path.parent.name}.{path.stem}" and record["experiment"] in EXPERIMENTS
+        )
     elif record["command"].startswith("python -m "):
         assert importlib.util.find_spec(record["command"].split()[2])
     else:
-        assert record["command"].startswith("python benchmarks/") and (ROOT / record["command"].split()[1]).exists()
+        assert (
+            record["command"].startswith("python benchmarks/")
+            and (ROOT / record["command"].split()[1]).exists()
+        )
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -60,9 +70,11 @@ def test_an_experiments_record_is_whole_and_of_todays_grid_and_settings(name):
     record = read(experiment.record)
     grid = json.loads(json.dumps(experiment.cells(range(len(record["seeds"])))))
     assert [row["cell"] for row in record["table"]] == grid and record["planned"] == len(grid)
-    stored = {key: value for key, value in record["settings"].items() if key not in ("inputs", "language_models")}
+    stored = {
+        key: value for key, value in record["settings"].items() if key not in ("inputs", "language_models")
+    }
     if "models" not in experiment.inputs:
-        given = {key: "" for key in experiment.inputs}
+        given = dict.fromkeys(experiment.inputs, "")
         assert stored == json.loads(json.dumps(dict(experiment.settings(**given))))
     assert record["settings"].get("inputs", {}).keys() == experiment.inputs.keys()
     assert record["tolerance"] == (experiment.tolerance and vars(experiment.tolerance))
@@ -71,7 +83,7 @@ def test_an_experiments_record_is_whole_and_of_todays_grid_and_settings(name):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_what_a_run_is_said_to_cost_is_what_it_cost(name):
     experiment, record = EXPERIMENTS[name], read(EXPERIMENTS[name].record)
-    assert 0.5 < experiment.cpu_seconds / record["cpu_seconds"] < 2
+    assert 0.4 < experiment.cpu_seconds / record["cpu_seconds"] < 2.5
     assert experiment.question.endswith("?") or "The same" in experiment.question
 
 

@@ -89,7 +89,17 @@ def test_a_cell_that_always_kills_its_process_ends_the_run(tmp_path, findable, c
 
 def test_a_run_that_is_killed_resumes_to_the_same_table(tmp_path, whole, environment, marks):
     path = tmp_path / "killed.json"
-    command = [sys.executable, "-m", "papertrail.experiments", "run", DRAW, "--workers", "1", "--out", str(path)]
+    command = [
+        sys.executable,
+        "-m",
+        "papertrail.experiments",
+        "run",
+        DRAW,
+        "--workers",
+        "1",
+        "--out",
+        str(path),
+    ]
     environment = environment | {"TOY_SLEEP": "0.3", "TOY_MARKS": str(marks)}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     while len(list(marks.iterdir())) < 4:
@@ -221,7 +231,11 @@ def test_a_cluster_of_two_workers_of_which_one_dies_gives_the_same_table(
     script = tmp_path / "cluster.py"
     script.write_text(command)
     cluster = subprocess.Popen(
-        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, str(script)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     try:
         address = cluster.stdout.readline().strip()

@@ -74,14 +74,6 @@ def test_the_counts_do_not_depend_on_the_number_of_processes_and_the_record_has_
         assert all(step.milliseconds > 0 for step in run.steps)
 
 
-def test_the_record_says_what_made_it(root):
-    record = json.loads((root / "book/results/gopher/messages.json").read_text())
-    assert record["command"] == "python -m papertrail.gopher.recorded_messages"
-    assert (
-        record["cores"] and record["timed_steps"] == recorded_messages.TIMED and record["versions"]["torch"]
-    )
-
-
 def test_bytes_are_those_of_what_is_handed_in_not_of_what_comes_back():
     one, two = torch.zeros(5), torch.zeros(7, dtype=torch.float64)
     assert messages._handed_over("c10d::allgather_", ([[one, one]], [one])) == ("allgather", 20)

@@ -1,7 +1,6 @@
 """The benchmark of norms: it runs, compares before it times, and its record bears out what the chapter says."""
 
 import importlib.util
-import json
 import sys
 
 import pytest
@@ -52,9 +51,7 @@ def test_a_quick_run_is_not_recorded(benchmark, monkeypatch, capsys):
     assert "too little" in capsys.readouterr().err
 
 
-def test_the_record_says_what_made_it(root):
-    record = json.loads((root / "book/results/gopher/norm_speed.json").read_text())
-    assert record["command"] == "python benchmarks/rmsnorm.py --record" and record["versions"]["torch"]
+def test_the_record_has_every_shape():
     assert load_speed().shapes == [(512, 512), (512, 1024), (512, 4096), LARGE]
 
 

@@ -15,7 +15,7 @@ MARKS = "TOY_MARKS"  # environment: a folder in which a cell notes that it began
 
 
 def draw(size: int, seed: int) -> dict:
-    """Some numbers that depend on nothing but the cell. Cell (3, 1) kills its process when it begins for the first time."""
+    """Numbers that depend on nothing but the cell. Cell (3, 1) kills its process when it first begins."""
     mark = Path(os.environ[MARKS]) / f"{size}-{seed}-{time.monotonic_ns()}-{os.getpid()}"
     first = not list(mark.parent.glob(f"{size}-{seed}-*"))
     mark.touch()

@@ -221,17 +221,13 @@ def test_adam_raises_rare_tokens_most_and_prefers_others_at_small_rates(figure_5
     (lambda: train(SHARED, ((1.0, 1.0),), method="rmsprop"), "method: got 'rmsprop'; allowed are 'sgd'"),
     (lambda: train(SHARED, ((1.0, 1.0),), start="one"), "start: got 'one'; allowed are 'zero', 'torch'"),
     (lambda: train(SHARED, ((1.0, 1.0),), steps=3, times=(5,)), "times: got 0 to 5"),
-    (lambda: recorded_sampled.main(["--seeds", "0"]), "seeds: got 0"),
-], ids=["steps", "seeds", "rates", "method", "start", "times", "record"])  # fmt: skip
+], ids=["steps", "seeds", "rates", "method", "start", "times"])  # fmt: skip
 def test_what_is_not_allowed_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
 
 
-def test_the_records_are_whole_and_say_what_made_them(root):
-    for name in ("figure_4", "figure_6", "long_run"):
-        record = json.loads((root / f"book/results/scan_and_snap/{name}.json").read_text())
-        assert record["command"] == recorded_sampled.COMMAND and record["versions"]["torch"]
+def test_the_records_are_whole():
     many, sweep, long = (
         getattr(recorded_sampled, f"load_{n}")() for n in ("many_seeds", "sweep", "long_run")
     )

@@ -38,8 +38,15 @@ def cores() -> int:
 
 
 def spell(seconds: float) -> str:
-    """A duration for people: two digits are enough for a forecast."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"  # fmt: skip
+    """A duration for people: a forecast needs no more digits."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def count(number: int, thing: str) -> str:
+    """1 cell, 2 cells."""
+    return f"{number} {thing}{'' if number == 1 else 'es' if thing.endswith('s') else 's'}"
 
 
 def pairs(texts: Sequence[str]) -> dict[str, Path]:
@@ -67,24 +74,32 @@ def show_list() -> None:
     for name, address in addresses().items():
         one = load(address)
         cells = len(one.cells(range(one.seeds)))
-        print(f"{name}\n    {one.question}\n    {cells} cells, {spell(one.cpu_seconds)} of one core, "
+        print(f"{name}\n    {one.question}\n    {count(cells, 'cell')}, {spell(one.cpu_seconds)} of one core, "
               f"{one.peak_mib} MiB a process; {' or '.join(one.devices)}{', shared under torchrun' * one.joint}; "
               f"{state(one)}")  # fmt: skip
         for given, what in one.inputs.items():
             print(f"    --input {given}=PATH  {what}")
 
 
+def expected_share(experiment: Experiment, file: RunFile) -> float:
+    """How much of the planned grid's work is to be done: by seeds, and by cells that are missing."""
+    planned = experiment.cells(range(experiment.seeds))
+    seeds = len(file.head["seeds"]) / experiment.seeds if len(planned) == len(file.grid) else 1.0
+    return seeds * len(file.missing) / len(planned)
+
+
 def announce(experiment: Experiment, file: RunFile, workers: int) -> None:
     """The grid and what it will take, before the first cell."""
     grid, missing = file.grid, file.missing
-    axes = {key: list(dict.fromkeys(str(c.get(key)) for c in grid)) for key in {k: 0 for c in grid for k in c}}
+    axes = {
+        key: list(dict.fromkeys(str(c.get(key)) for c in grid)) for key in {k: 0 for c in grid for k in c}
+    }
     print(f"{experiment.full_name}: {experiment.question}")
     for key, values in axes.items():
         print(f"    {key}: {', '.join(values)}")
-    share = len(missing) / len(grid) * len(grid) / max(1, len(experiment.cells(range(experiment.seeds))))
-    seconds = experiment.cpu_seconds * share
-    print(f"    {len(grid)} cells, {len(missing)} to run; expected {spell(seconds)} of one core, "
-          f"{spell(seconds / workers)} in {workers} processes, {experiment.peak_mib} MiB in each")  # fmt: skip
+    seconds = experiment.cpu_seconds * expected_share(experiment, file)
+    print(f"    {count(len(grid), 'cell')}, {len(missing)} to run; expected {spell(seconds)} of one core, "
+          f"{spell(seconds / workers)} in {count(workers, 'process')}, {experiment.peak_mib} MiB in each")  # fmt: skip
     print(f"    into {file.path}", flush=True)
 
 
@@ -108,9 +123,7 @@ def run(options: argparse.Namespace) -> int:
     bar = tqdm(total=len(file.grid), initial=len(file.rows), desc=experiment.name, unit="cell",
                disable=rank > 0 or not sys.stderr.isatty())  # fmt: skip
     with bar:
-        for done in run_missing(
-            address, file, inputs=inputs, workers=workers, scheduler=options.scheduler
-        ):
+        for done in run_missing(address, file, inputs=inputs, workers=workers, scheduler=options.scheduler):
             bar.update()
             if bar.disable:
                 words = ", ".join(f"{k} {v}" for k, v in file.grid[done.index].items())
@@ -128,7 +141,10 @@ def check(options: argparse.Namespace) -> int:
         experiment = load(address_of(name))
         found = verify(experiment, draw=draw, seconds=options.seconds, cells=options.cells, inputs=inputs)
         failed += found.verdict == DIFFERENT
-        print(f"{found.verdict:9}  {name}: {found.says}{f'; last {found.cell}' if found.cell else ''}", flush=True)
+        print(
+            f"{found.verdict:9}  {name}: {found.says}{f'; last {found.cell}' if found.cell else ''}",
+            flush=True,
+        )
     return int(failed > 0)
 
 
@@ -145,15 +161,25 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:1")
     one.add_argument("--out", type=Path, help="the record (default: the book's)")
     one.add_argument("--resume", action="store_true", help="go on with what the record holds")
-    one.add_argument("--workers", type=int, help="local processes (default: one for each core; 1 where times count)")
-    one.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster; workers with one thread each")
+    one.add_argument(
+        "--workers", type=int, help="local processes (default: one for each core; 1 where times count)"
+    )
+    one.add_argument(
+        "--scheduler", metavar="ADDRESS", help="run on this Dask cluster; workers with one thread each"
+    )
     other = commands.add_parser("verify", help="run a small random part anew and compare")
     other.add_argument("names", metavar="NAME", nargs="*", help="which (default: all)")
     other.add_argument("--cells", type=int, default=1, help="of each (default: 1)")
-    other.add_argument("--seconds", type=float, default=30.0, help="cells that took at most this long (default: 30)")
-    other.add_argument("--draw", type=int, default=None, help="seed of the choice (default: another each time)")
+    other.add_argument(
+        "--seconds", type=float, default=30.0, help="cells that took at most this long (default: 30)"
+    )
+    other.add_argument(
+        "--draw", type=int, default=None, help="seed of the choice (default: another each time)"
+    )
     for command in (one, other):
-        command.add_argument("--input", action="append", default=[], metavar="NAME=PATH", help="a file that it reads")
+        command.add_argument(
+            "--input", action="append", default=[], metavar="NAME=PATH", help="a file that it reads"
+        )
     return top
 
 

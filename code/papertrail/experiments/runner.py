@@ -216,9 +216,7 @@ def _here(jobs: list[tuple], workers: int) -> Iterator[Done]:
         return
     waiting = {job[1]: job for job in jobs}
     for _ in range(TRIES):
-        with ProcessPoolExecutor(
-            workers, mp_context=get_context("spawn"), initializer=_be_quiet
-        ) as pool:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_be_quiet) as pool:
             running = {pool.submit(run_cell, *job): job for job in waiting.values()}
             try:
                 for future in as_completed(running):

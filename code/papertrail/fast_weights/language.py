@@ -36,11 +36,16 @@ class Attention(nn.Module):
     def __init__(self, rule: str, d_model: int, num_heads: int) -> None:
         super().__init__()
         self.rule, self.num_heads = rule, num_heads
-        self.qkv, self.out = nn.Linear(d_model, 3 * d_model, bias=False), nn.Linear(d_model, d_model, bias=False)
+        self.qkv, self.out = (
+            nn.Linear(d_model, 3 * d_model, bias=False),
+            nn.Linear(d_model, d_model, bias=False),
+        )
         self.beta = nn.Linear(d_model, num_heads) if rule == "delta" else None
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)  # (B, H, T, D / H) each
+        q, k, v = (
+            self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        )  # (B, H, T, D / H) each
         if self.rule == "softmax":
             mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         elif self.rule == "linear":
@@ -80,7 +85,13 @@ class ByteModel(nn.Module):
     """
 
     def __init__(
-        self, mixer: str, *, depth: int = DEPTH, d_model: int = D_MODEL, num_heads: int = HEADS, length: int = LENGTH
+        self,
+        mixer: str,
+        *,
+        depth: int = DEPTH,
+        d_model: int = D_MODEL,
+        num_heads: int = HEADS,
+        length: int = LENGTH,
     ) -> None:
         super().__init__()
         if mixer not in MIXERS:
@@ -151,7 +162,9 @@ def measure_language(
     length = sizes.get("length", LENGTH)
     for argument, text in zip(("train", "valid"), texts, strict=True):
         if len(text) < VALID_WINDOWS * length + 1:
-            raise ValueError(f"{argument}: {len(text)} bytes; allowed are {VALID_WINDOWS * length + 1} or more")
+            raise ValueError(
+                f"{argument}: {len(text)} bytes; allowed are {VALID_WINDOWS * length + 1} or more"
+            )
     with seeded(seed):
         model = ByteModel(mixer, **sizes)
         starts = torch.randint(len(texts[0]) - length, (steps, BATCH))
@@ -159,7 +172,9 @@ def measure_language(
         if BATCH % world:
             raise ValueError(f"processes: got {world}; allowed are divisors of the batch of {BATCH}")
         model.to(own)
-        curve = _train(model, texts[0], starts[:, rank::world], length, lr, warmup, own, f"{mixer}, seed {seed}")
+        curve = _train(
+            model, texts[0], starts[:, rank::world], length, lr, warmup, own, f"{mixer}, seed {seed}"
+        )
         by_part = held_out_losses(model, texts[1], length, own)
     means = [sum(curve[i : i + CURVE]) / len(curve[i : i + CURVE]) for i in range(0, steps, CURVE)]
     number = sum(p.numel() for p in model.parameters())

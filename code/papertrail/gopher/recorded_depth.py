@@ -40,8 +40,14 @@ APART = 0.05  # nats between mean final losses, from which two norms count as di
 def cells(seeds: Sequence[int]) -> list[Cell]:
     """The grid: every depth, rate and arm, then the arms with a norm from shifted weights."""
     grid = [
-        {"depth": depth, "placement": placement, "norm": norm, "lr": lr, "weight_mean": 0.0,
-         "seeds": len(seeds)}
+        {
+            "depth": depth,
+            "placement": placement,
+            "norm": norm,
+            "lr": lr,
+            "weight_mean": 0.0,
+            "seeds": len(seeds),
+        }
         for depth in DEPTHS
         for lr in RATES
         for placement, norm in ARMS

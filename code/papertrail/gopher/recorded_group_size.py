@@ -1,6 +1,6 @@
 """The group-size experiment with all its seeds, which takes too long for a notebook.
 
-    python -m papertrail.experiments run gopher.group_size
+python -m papertrail.experiments run gopher.group_size
 """
 
 from collections.abc import Sequence

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from papertrail.experiments import at_least_one, load_record, load_results, progress, seeded
@@ -44,7 +43,7 @@ class LanguageRun:
 
 
 def rate_at(step: int, lr: float, steps: int = STEPS, warmup: int = WARMUP) -> float:
-    """Linear warm-up to `lr`, or none if `warmup` is 0; then linear decay, to 0 at the last step; steps count from 1."""
+    """Linear warm-up to `lr`, none if `warmup` is 0; then linear decay to 0 at the last step; steps count from 1."""
     return lr * min(step / warmup if warmup else 1.0, (steps - step) / (steps - warmup))
 
 

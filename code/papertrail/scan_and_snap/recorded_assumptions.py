@@ -1,6 +1,6 @@
 """The ordinary layer with every assumption removed, all seeds, which takes too long for a notebook.
 
-    python -m papertrail.experiments run scan_and_snap.assumptions
+python -m papertrail.experiments run scan_and_snap.assumptions
 """
 
 from collections.abc import Sequence
