@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from papertrail.gopher import group_size, recorded_group_size
+from papertrail.gopher import group_size
 from papertrail.gopher.group_size import Nets, make_data, measure_group_sizes, train
 from papertrail.gopher.recorded_group_size import load_group_sizes
 
@@ -113,15 +113,3 @@ def test_the_record_bears_out_what_the_chapter_says():
 def test_a_fresh_run_of_one_seed_agrees_with_the_record():
     fresh, _ = train("BatchNorm", (0,), 64)
     assert fresh[0] == pytest.approx(load_group_sizes().evaluated[64][0], abs=0.02)
-
-
-def test_it_is_recorded_by_one_command(tmp_path, monkeypatch, capsys):
-    from papertrail import claims
-
-    monkeypatch.setattr(claims, "book_folder", lambda: tmp_path)
-    for name, value in (("GROUPS", (8, 64)), ("SEEDS", 1), ("EPOCHS", 1)):
-        monkeypatch.setattr(recorded_group_size, name, value)
-    assert recorded_group_size.main() == 0
-    found = load_group_sizes()
-    assert list(found.evaluated) == [8, 64] and found.seeds == 1 and 0 < found.others["none"][0] < 0.9
-    assert "group_size.json" in capsys.readouterr().out

@@ -4,14 +4,14 @@ import json
 import os
 import signal
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from papertrail.gopher import messages, recorded_messages
+from papertrail.gopher import messages
 from papertrail.gopher.messages import (
     CASES,
     Messages,
@@ -174,15 +174,3 @@ def test_a_gpu_that_is_not_here_is_named(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         main(["--device", "cuda"])
     assert "--device: got 'cuda', but there is no GPU here" in capsys.readouterr().err
-
-
-def test_both_tables_are_recorded_by_one_command(tmp_path, monkeypatch, capsys):
-    from papertrail import claims
-
-    monkeypatch.setattr(claims, "book_folder", lambda: tmp_path)
-    monkeypatch.setattr(recorded_messages, "measure_messages", lambda processes, **how: small(processes))
-    assert recorded_messages.main() == 0
-    assert {count: asdict(run) for count, run in load_messages().items()} == {
-        2: asdict(small(2)), 4: asdict(small(4))
-    }  # fmt: skip
-    assert "RMSNorm" in capsys.readouterr().out

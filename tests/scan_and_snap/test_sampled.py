@@ -1,6 +1,5 @@
 """The sampled runs: their fast path against the layer, their optimizers against torch's, what they show."""
 
-import json
 import math
 from functools import partial
 from statistics import median
@@ -257,21 +256,3 @@ def test_fresh_runs_agree_with_the_records(figure_4):
             assert getattr(found, part)[method][0][-1] == pytest.approx(
                 getattr(long, part)[method][0][1], rel=0.01
             )
-
-
-def test_they_are_recorded_by_one_command(tmp_path, monkeypatch, capsys):
-    from papertrail import claims
-
-    monkeypatch.setattr(claims, "book_folder", lambda: tmp_path)
-    monkeypatch.setattr(recorded_sampled, "MANY_SEEDS", 2)
-    monkeypatch.setattr(recorded_sampled, "LENGTHS", (20, 30))
-    monkeypatch.setattr(recorded_sampled, "MOMENTS", (0, 2, 4))
-    monkeypatch.setattr(recorded_sampled, "measure_figure_6", partial(measure_figure_6, steps=2))
-    assert recorded_sampled.main(["--seeds", "1"]) == 0
-    assert capsys.readouterr().out.count(".json") == 3
-    many = recorded_sampled.load_many_seeds()
-    assert len(many.late) == 2 and [len(many.rarest[length]) for length in ("20", "30")] == [4, 4]
-    assert len(recorded_sampled.load_sweep().before["torch"]) == 1
-    assert recorded_sampled.load_long_run().times == [0, 2, 4]
-    record = json.loads((tmp_path / "results/scan_and_snap/long_run.json").read_text())
-    assert record["command"].endswith("--seeds 1")

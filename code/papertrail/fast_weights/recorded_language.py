@@ -7,6 +7,7 @@ Two text files, plain or .gz; the recorded run read WikiText-2 (Merity et al. 20
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from papertrail.experiments import load_record
 from papertrail.experiments.registry import Cell, Experiment, Tolerance
@@ -59,6 +60,23 @@ def load_language() -> list[RecordedByteRun]:
         FileNotFoundError: they were never recorded.
     """
     return [RecordedByteRun(**row["cell"], **row["result"]) for row in load_record(CHAPTER, NAME)]
+
+
+def pick(runs: Sequence[RecordedByteRun], mixer: str, lr: float) -> list[RecordedByteRun]:
+    """One mixer's runs at one rate, by seed.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not (found := [run for run in runs if (run.mixer, run.lr) == (mixer, lr)]):
+        raise ValueError(f"runs: none with mixer={mixer!r}, lr={lr}")
+    return sorted(found, key=lambda run: run.seed)
+
+
+def best_rate(runs: Sequence[RecordedByteRun], mixer: str) -> float:
+    """The rate at which a mixer's held-out loss is lowest, in the mean of its seeds."""
+    rates = {run.lr for run in runs if run.mixer == mixer}
+    return min(rates, key=lambda lr: fmean(run.valid for run in pick(runs, mixer, lr)))
 
 
 EXPERIMENTS = (
