@@ -24,6 +24,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.logging import getLogger
 
 from papertrail import __version__, claims
+from papertrail.recorded_page import RecordedDirective
 
 LEDGER_PAGE = "book/claims"
 BUTTON_HOSTS = ("github.com", "gitlab.com")  # others the theme refuses to build with
@@ -342,6 +343,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("ledger-filter", LedgerFilterDirective)
     app.add_directive("moving", MovingDirective)
     app.add_directive("status-table", StatusDirective)
+    app.add_directive("recorded-table", RecordedDirective)
     app.connect("config-inited", keep_pages_offline)
     app.connect("config-inited", keep_one_search)
     app.connect("config-inited", offer_launch_buttons)

@@ -220,7 +220,6 @@ MUTATIONS = [
     ("code/papertrail/experiments/__init__.py", "torch.default_generator.manual_seed(seed)", "pass", "tests/experiments/test_plumbing.py"),
     ("code/papertrail/experiments/records.py", "temporary.replace(path)", "path.write_text(temporary.read_text())", "tests/experiments/test_plumbing.py"),
     (f"{FAST}/language.py", "self.beta(x).sigmoid()", "self.beta(x)", f"{FASTER}/test_language.py"),
-    (f"{FAST}/language.py", "starts[:, rank::world]", "starts", f"{FASTER}/test_language.py"),
     (f"{FAST}/language.py", "is_causal=True", "is_causal=False", f"{FASTER}/test_language.py"),
     ("code/papertrail/experiments/runner.py", "if stored[key] != self.head[key]:", "if False:", "tests/experiments/test_runner.py"),
     ("code/papertrail/experiments/runner.py", "order = sorted(self.rows)", "order = list(self.rows)", "tests/experiments/test_runner.py"),

@@ -30,18 +30,12 @@ from papertrail.experiments import load_file
 from papertrail.experiments.registry import Experiment, ExperimentError, address_of, addresses, load
 from papertrail.experiments.runner import RunFile, prepare, run_missing
 from papertrail.experiments.verify import DIFFERENT, verify
+from papertrail.recorded_page import spell
 
 
 def cores() -> int:
     """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def spell(seconds: float) -> str:
-    """A duration for people: a forecast needs no more digits."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def count(number: int, thing: str) -> str:

@@ -38,6 +38,7 @@ HEADER: dict[str, tuple[type, ...]] = {
 }
 OPTIONAL: dict[str, tuple[type, ...]] = {
     "experiment": (str,),  # its name in `papertrail.experiments`
+    "question": (str,),  # what it answers
     "settings": (dict,),  # whatever the numbers depend on beside the cell
     "planned": (int,),  # rows of the whole table
     "seconds": (list,),  # by row, CPU and clock; None where a row is older than the measurement

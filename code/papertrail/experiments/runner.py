@@ -167,6 +167,7 @@ def prepare(
     ) | {
         "tolerance": asdict(experiment.tolerance) if experiment.tolerance else None,
         "experiment": experiment.full_name,
+        "question": experiment.question,
         "settings": settings,
     }  # fmt: skip
     return RunFile(out or experiment.record, head, experiment.cells(range(planned)), resume)

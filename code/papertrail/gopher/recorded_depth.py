@@ -152,7 +152,7 @@ def _training(name: str, question: str, grid: Any, cpu_seconds: float) -> Experi
 
 EXPERIMENTS = (
     _training(NAME, "Does RMSNorm train as LayerNorm does, in 12 to 48 blocks?", cells, 750),
-    _training(SECOND, "The same for Post-LN, from weights small enough to train", second_cells, 162),
+    _training(SECOND, "Does it in Post-LN, from weights small enough to train?", second_cells, 162),
     Experiment(
         CHAPTER, START, "How do the first gradients differ between the norms, by depth?",
         start_cells, measure_start, START_SEEDS, 28, 330, Tolerance(0.02), settings,
