@@ -148,9 +148,9 @@ def test_what_is_drawn_from_records_says_so_in_a_line_for_each(monkeypatch, put)
     put(recorded="some_chapter.run some_chapter.long")
     _, one, two = (bundle for bundle, _ in sent[before:])
     assert (
-        one["text/plain"] == "Recorded 2026-01-02 on Linux x86_64, 1 min of one core, by python -m x run <y>"
+        one["text/plain"] == "Recorded 2026-01-02 on Linux x86_64, 30 s of one core, by python -m x run <y>"
     )
-    assert "1 h 57 min of one core" in two["text/plain"]
+    assert "1.9 h of one core" in two["text/plain"]
     assert (
         two["text/html"].startswith('<p class="pt-recorded">')
         and "<code>python -m x long &lt;y&gt;</code>" in two["text/html"]

@@ -17,6 +17,8 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from papertrail.durations import spell
+
 INK, MUTED, PAPER, GRID = "#1f2328", "#57606a", "#fffffe", "#d0d7de"
 BLUE, ORANGE, GREEN, PURPLE = "#0067a3", "#a84300", "#006b47", "#8a3b7c"
 PALE_BLUE, PALE_ORANGE, PALE_GREEN = "#dbeefa", "#fbe8da", "#d9f2e6"
@@ -197,8 +199,7 @@ def _show_records(names: str) -> None:
 
     for name in names.split():
         record = load_file(*name.split("."))
-        hours, minutes = divmod(round(record["cpu_seconds"] / 60), 60)
-        took = f"{hours} h {minutes} min" if hours else f"{max(1, minutes)} min"
+        took = spell(record["cpu_seconds"])
         said = f"Recorded {record['date']} on {record['machine'].split(',')[0]}, {took} of one core, by "
         command = f"<code>{html.escape(record['command'])}</code>"
         face = f'<p class="pt-recorded">{html.escape(said)}{command}</p>'

@@ -9,13 +9,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from papertrail.claims import book_folder
-
-
-def spell(seconds: float) -> str:
-    """A duration for people: two digits or three are enough."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+from papertrail.durations import spell
 
 
 def recorded_text(records: Sequence[dict[str, Any]]) -> str:

@@ -100,7 +100,8 @@ GOOD = {
     "wall_seconds": None, "peak_mib": 3, "tolerance": {"relative": 0.1, "absolute": 0.0}, "table": {"a": 1},
 }  # fmt: skip
 ROWS = GOOD | {
-    "experiment": "a.b", "question": "Why?", "settings": {}, "planned": 1, "seconds": [[1.0, 1.0]], "table": [{"cell": {}, "result": 1}]
+    "experiment": "a.b", "question": "Why?", "settings": {}, "planned": 1, "seconds": [[1.0, 1.0]],
+    "table": [{"cell": {}, "result": 1}],
 }  # fmt: skip
 
 

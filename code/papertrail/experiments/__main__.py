@@ -26,11 +26,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from papertrail.durations import spell
 from papertrail.experiments import load_file
 from papertrail.experiments.registry import Experiment, ExperimentError, address_of, addresses, load
 from papertrail.experiments.runner import RunFile, prepare, run_missing
 from papertrail.experiments.verify import DIFFERENT, verify
-from papertrail.recorded_page import spell
 
 
 def cores() -> int:
@@ -82,7 +82,7 @@ def expected_share(experiment: Experiment, file: RunFile) -> float:
     return seeds * len(file.missing) / len(planned)
 
 
-def announce(experiment: Experiment, file: RunFile, workers: int) -> None:
+def announce(experiment: Experiment, file: RunFile, workers: int, scheduler: str | None) -> None:
     """The grid and what it will take, before the first cell."""
     grid, missing = file.grid, file.missing
     axes = {
@@ -92,8 +92,11 @@ def announce(experiment: Experiment, file: RunFile, workers: int) -> None:
     for key, values in axes.items():
         print(f"    {key}: {', '.join(values)}")
     seconds = experiment.cpu_seconds * expected_share(experiment, file)
-    print(f"    {count(len(grid), 'cell')}, {len(missing)} to run; expected {spell(seconds)} of one core, "
-          f"{spell(seconds / workers)} in {count(workers, 'process')}, {experiment.peak_mib} MiB in each")  # fmt: skip
+    where = f"{spell(seconds / workers)} in {count(workers, 'process')}"
+    if scheduler:
+        where = f"dealt out by {scheduler}"
+    print(f"    {count(len(grid), 'cell')}, {len(missing)} to run; expected {spell(seconds)} of one core, {where}, "
+          f"{experiment.peak_mib} MiB in each process")  # fmt: skip
     print(f"    into {file.path}", flush=True)
 
 
@@ -110,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
     workers = 1 if experiment.tolerance is None or on_gpu or world > 1 else options.workers or cores()
     workers = max(1, min(workers, len(file.missing)))
     if rank == 0:
-        announce(experiment, file, workers)
+        announce(experiment, file, workers, options.scheduler)
     if not file.missing and world == 1:
         print("nothing is missing")
         return 0

@@ -24,7 +24,7 @@ SCHEMA = 1
 HEADER: dict[str, tuple[type, ...]] = {
     "schema": (int,),
     "command": (str,),  # which makes the record anew, files by their names alone
-    "date": (str,),  # of the last addition
+    "date": (str,),  # on which the run began, or was gone on with
     "machine": (str,),  # its kind
     "device": (str,),
     "code": (dict,),  # {"papertrail": version, "commits": [those that rows were made with]}

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -265,7 +265,7 @@ def _jointly(address: str, file: RunFile, inputs: Mapping[str, Path], device: st
         raise ExperimentError(
             "torchrun: this experiment's cells each fit one process; run it without, with --workers"
         )
-    with processes(device) as (rank, _, own):
+    with processes(device) as (rank, _, own), _alone(file.path) if rank == 0 else nullcontext():
         missing = [file.missing]
         distributed.broadcast_object_list(missing, src=0)  # the first one's, which writes the file
         for index in missing[0]:
