@@ -92,7 +92,7 @@ def measure(rounds: int, yardstick: Yardstick) -> dict[str, dict[str, list[float
 def main() -> int:
     if sys.argv[1:] == ["--serve"]:
         return serve()
-    given = parse(parser(__doc__, "a minute of every core", rounds=11))
+    given = parse(parser(__doc__, "two minutes of every core", rounds=11, quick_rounds=3))
     yardstick = Yardstick()
     data = {"settings": measure(given.rounds, yardstick), "cores": os.cpu_count(), "steps": STEPS}
     for name, times in data["settings"].items():
