@@ -33,11 +33,14 @@ def page(book):
 
 @pytest.fixture
 def records(book):
-    """Every record of a benchmark: its command names a file of benchmarks/."""
+    """Every record of a benchmark: its command names a file of benchmarks/. What grading costs has its own page."""
     found = {
         path: json.loads(path.read_text(encoding="utf-8")) for path in (book / "results").rglob("*.json")
     }
-    return {path: one for path, one in found.items() if " benchmarks/" in one.get("command", "")}
+    commands = {
+        path: one["command"] for path, one in found.items() if " benchmarks/" in one.get("command", "")
+    }
+    return {path: found[path] for path, one in commands.items() if "/grading.py" not in one}
 
 
 def shown(text):
