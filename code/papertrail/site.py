@@ -1,4 +1,4 @@
-"""The Sphinx extension of the course's site: the ledger, its badges, the status table, and what keeps pages
+"""The Sphinx extension of the course's site: the ledger, its badges, tables of what was measured, and what keeps pages
 offline.
 
 It needs no torch: pages are built from the committed notebooks and from the ledger's stored numbers.
@@ -23,7 +23,7 @@ from sphinx.search.en import SearchEnglish
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.logging import getLogger
 
-from papertrail import __version__, claims
+from papertrail import __version__, claims, speed_claims, speed_tables
 from papertrail.recorded_page import RecordedDirective
 
 LEDGER_PAGE = "book/claims"
@@ -201,6 +201,20 @@ class StatusDirective(SphinxDirective):
         return self.parse_text_to_nodes(status_text(json.loads(path.read_text(encoding="utf-8"))))
 
 
+class BenchmarkTableDirective(SphinxDirective):
+    """What one benchmark's record says of the course's claims about speed: `{benchmark-table} rmsnorm`."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        try:
+            path = speed_claims.record_file(self.arguments[0])
+        except ValueError as error:
+            raise self.error(str(error)) from None
+        self.env.note_dependency(str(path))
+        return self.parse_text_to_nodes(speed_tables.page_text(self.arguments[0]))
+
+
 def mark_chinese_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Give the glossary's Chinese terms their language (docutils turns the class into a lang attribute)."""
     for term in doctree.findall(nodes.term):
@@ -344,6 +358,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("moving", MovingDirective)
     app.add_directive("status-table", StatusDirective)
     app.add_directive("recorded-table", RecordedDirective)
+    app.add_directive("benchmark-table", BenchmarkTableDirective)
     app.connect("config-inited", keep_pages_offline)
     app.connect("config-inited", keep_one_search)
     app.connect("config-inited", offer_launch_buttons)
