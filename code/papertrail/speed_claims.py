@@ -4,6 +4,7 @@ The rows read the records of benchmarks/ (book/results/), and so does the page b
 pages are built from stored numbers. Every row compares two things and gives the second, divided by the first.
 """
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -247,7 +248,7 @@ SCRIPTS = {
         ("gopher", "message_sizes"), "python benchmarks/message_sizes.py --record", "gopher.ipynb"
     ),
     "recorded_messages": Script(
-        ("gopher", "messages"), "python -m papertrail.gopher.recorded_messages", "gopher.ipynb"
+        ("gopher", "messages"), "python -m papertrail.experiments run gopher.messages", "gopher.ipynb"
     ),
     "batched_seeds": Script(
         ("layer_norm_placement", "batched_seeds"),
@@ -377,6 +378,17 @@ def record_file(name: str) -> Path:
         raise ValueError(f"name: got {name!r}; allowed are {', '.join(SCRIPTS)}")
     chapter, record = SCRIPTS[name].record
     return book_folder() / "results" / chapter / f"{record}.json"
+
+
+def read_record(name: str) -> Record:
+    """A script's record, header and table in one dict; an experiment's rows are its "runs".
+
+    Raises:
+        FileNotFoundError: it was never recorded.
+    """
+    record = json.loads(record_file(name).read_text(encoding="utf-8"))
+    table = record.pop("table")
+    return record | (table if isinstance(table, dict) else {"runs": [row["result"] for row in table]})
 
 
 def rows_of(name: str, record: Record) -> list[Row]:

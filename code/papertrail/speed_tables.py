@@ -1,10 +1,9 @@
 """The rows of `speed_claims` as tables: for the site's page, and for a terminal."""
 
-import json
 from collections.abc import Iterable
 from datetime import date
 
-from papertrail.speed_claims import SCRIPTS, Quartiles, Record, Row, record_file, rows_of
+from papertrail.speed_claims import SCRIPTS, Quartiles, Record, Row, read_record, record_file, rows_of
 
 
 def say(value: float) -> str:
@@ -79,5 +78,5 @@ def page_text(name: str) -> str:
     path, script = record_file(name), SCRIPTS[name]
     if not path.exists():
         return f"Not recorded yet. `{script.command}` makes the record; the claim stands in [](/book/{script.page})."
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = read_record(name)
     return f"{table_text(rows_of(name, record))}\n\n{record_sentence(name, record)}\n"
