@@ -39,7 +39,7 @@ execute: .venv/test.done  ## re-run notebooks in place, on purpose (NB=book/NAME
 claims: .venv/test.done  ## re-run the ledger's checks
 	$(RUN) -m papertrail.claims
 
-status: .venv/test.done  ## measure every notebook and rewrite the status page's figures
+status: .venv/test.done  ## measure notebooks, builds and pages, and rewrite the status page's figures
 	$(RUN) tools/status.py
 
 bench: .venv/test.done  ## run a short form of every benchmark, in under 10 minutes (PEERS=folder adds other people's code)
