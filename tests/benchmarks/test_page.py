@@ -22,13 +22,6 @@ from papertrail.speed_tables import page_text, record_sentence, say, say_quartil
 
 # files of benchmarks/ that measure no claim of a page: what a class costs has a page of its own
 OTHERS = {"class_sizes.py", "grading.py", "learner.py", "peers.py", "short.py", "site_weight.py"}
-    "class_sizes.py",
-    "grading.py",
-    "learner.py",
-    "peers.py",
-    "short.py",
-    "site_weight.py",
-}  # files of benchmarks/ that measure no claim of a page
 COSTS = {
     "heads": 1, "dim": 64,
     "costs": [
