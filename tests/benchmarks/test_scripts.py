@@ -159,12 +159,16 @@ def no_compiler(*given, **named):
 
 
 def test_without_every_peer_nothing_is_recorded(small, tmp_path, monkeypatch, capsys, one_thread):
+    module, measured = small("linear_attention"), []
     monkeypatch.setattr("torch.utils.cpp_extension.load", no_compiler)
+    monkeypatch.setattr(module, "measure_all", lambda *given: measured.append(given) or [])
+    monkeypatch.setattr(module, "finish", lambda *given: 0)
     for more in ([], ["--peers", str(tmp_path)]):
         monkeypatch.setattr(sys, "argv", ["linear_attention.py", "--record", *more])
         with pytest.raises(SystemExit):
-            small("linear_attention").main()
+            module.main()
         assert "run `python benchmarks/peers.py FOLDER`" in capsys.readouterr().err
+    assert measured == []
 
 
 def test_a_peer_that_is_there_is_measured_beside_ours(small, tmp_path, monkeypatch, capsys, one_thread):
