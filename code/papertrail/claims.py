@@ -79,6 +79,10 @@ class Claim:
             raise LedgerError(f"{self.chapter}.yml: {self.id}: says: no number is called {missing}") from None
 
 
+# The same loader in C, ten times as fast, where PyYAML was built with it.
+SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def book_folder() -> Path:
     """The course's book/ folder: PAPERTRAIL_BOOK, or the one beside code/ in a checkout.
 
@@ -111,7 +115,7 @@ def load(folder: Path | None = None) -> list[Claim]:
 
 def _load_file(path: Path) -> Iterable[Claim]:
     try:
-        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
+        rows = yaml.load(path.read_text(encoding="utf-8"), SAFE_LOADER)
     except yaml.YAMLError as error:
         raise LedgerError(f"{path.name}: not YAML: {error}") from None
     if not isinstance(rows, list):
