@@ -1,33 +1,43 @@
-"""What grading one submission costs, in CPU seconds, by part; and what the parts would cost in other ways.
+"""What grading costs, in CPU seconds, by part and by chapter; its memory, its files, and what a large class changes.
 
-    .venv/bin/python benchmarks/grading.py [submissions]        (default: 6; run by hand, on a quiet machine)
+    .venv/bin/python benchmarks/grading.py [--quick] [--record] [--submissions N]      (default: 5 of each chapter)
 
-Chapter 1's assignment with the reference solutions, in a course made for this run in a temporary folder. The rows are
-medians. "nbgrader, no sandbox" is nbgrader's own `autograde` on the same notebooks: one process for each, student code
-and grader in one kernel with everything in reach, so it is a measure of cost and no alternative.
+Every chapter's assignment with the reference solutions, in courses made for this run in a temporary folder. CPU
+seconds count this process and its children; rows are medians. "nbgrader, no sandbox" is nbgrader's own `autograde` on
+the same notebook: student code and grader in one kernel with everything in reach, so it is a measure of cost and no
+alternative. `--record` writes book/results/coursework/grading.json; `--quick` shows in a minute that all of it runs.
 """
 
+import argparse
+import contextlib
 import json
 import os
+import pickle
 import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections import defaultdict
 from pathlib import Path
+from unittest import mock
 
+import class_sizes
 import nbformat
+import psutil
 
-from papertrail.coursework import expected, gradebook, grading, sandbox
+from papertrail.coursework import collecting, expected, gradebook, grading, sandbox
+from papertrail.coursework.archives import MAX_MEMBERS, MAX_TOTAL
 from papertrail.coursework.assignment import marks, read_assignment
-from papertrail.coursework.comparison import judge
 from papertrail.coursework.course import Course, write
+from papertrail.experiments import progress, rounded, save_record
 
 ROOT = Path(__file__).resolve().parent.parent
-CHAPTER = "architecture_diagram"
-RESULT = {"score": 0.0, "notes": [], "cell_notes": {}, "exercises": {}}
+SIZES = [(6, True), (30, True), (120, True), (1_000, True), (30_000, True), (1_000, False), (30_000, False)]
+PACKAGES = ("torch", "nbgrader", "nbclient", "SQLAlchemy")
 
 
 def children() -> float:
@@ -41,32 +51,31 @@ def used() -> float:
     return time.process_time() + children()
 
 
-def make(folder: Path, submissions: int) -> tuple[Course, list[str]]:
-    """A course with right submissions."""
-    course = Course(folder / "coursework")
-    shutil.copytree(ROOT / "coursework" / "source", course.root / "source")
-    gradebook.release(course, CHAPTER)
-    expected.make_expected(course, CHAPTER)
-    solutions = {one.name: one.solution for one in read_assignment(course.source(CHAPTER)).exercises}
-    notebook = nbformat.read(course.release(CHAPTER), as_version=4)
+def chapters() -> list[str]:
+    """The chapters that have an assignment."""
+    return sorted(path.name for path in (ROOT / "coursework" / "source").iterdir() if path.is_dir())
+
+
+def make(folder: Path, chapter: str) -> tuple[Course, bytes]:
+    """A course with nobody in it, and a right submission of the chapter as a student saves it."""
+    course = Course(folder / chapter)
+    shutil.copytree(ROOT / "coursework" / "source" / chapter, course.root / "source" / chapter)
+    gradebook.release(course, chapter)
+    expected.make_expected(course, chapter)
+    solutions = {one.name: one.solution for one in read_assignment(course.source(chapter)).exercises}
+    notebook = nbformat.read(course.release(chapter), as_version=4)
     for cell in notebook.cells:
         if marks(cell).get("grade_id") in solutions:
             cell.source = solutions[marks(cell)["grade_id"]]
-    students = [f"s{number:02d}" for number in range(submissions)]
-    for student in students:
-        write(course.submitted(student, CHAPTER), nbformat.writes(notebook))
-    gradebook.enter_students(
-        course, {one: {"first_name": one, "last_name": "", "email": ""} for one in students}
-    )
-    return course, students
+    return course, nbformat.writes(notebook).encode()
 
 
-def plain_nbgrader(folder: Path, course: Course, student: str) -> None:
+def plain_nbgrader(folder: Path, course: Course, chapter: str, student: str) -> None:
     """nbgrader's own autograde of one student, as its manual says, in a folder without this course's settings."""
     root = folder / "plain"
     if not root.exists():
         shutil.copytree(course.root, root, ignore=shutil.ignore_patterns("cleaned", "autograded"))
-    command = [sys.executable, "-m", "nbgrader", "autograde", CHAPTER, "--student", student, "--force"]
+    command = [sys.executable, "-m", "nbgrader", "autograde", chapter, "--student", student, "--force"]
     subprocess.run(
         command,
         cwd=root,
@@ -76,52 +85,168 @@ def plain_nbgrader(folder: Path, course: Course, student: str) -> None:
     )
 
 
+def graded(course: Course, chapter: str, student: str) -> tuple[dict[str, float], float]:
+    """Grade one collected submission as the command does; CPU seconds by part, and its points.
+
+    Raises:
+        RuntimeError: the reference solutions did not earn every point.
+    """
+    grader = grading.Grader(course, chapter)
+    start = time.process_time()
+    job = grader.prepare(student, True)
+    seconds = {"prepare": time.process_time() - start}
+    outcomes: list[sandbox.Outcome] = []
+    run = sandbox.run
+    with mock.patch.object(sandbox, "run", lambda *given: outcomes.append(run(*given)) or outcomes[0]):
+        start = time.process_time()
+        result = grading.grade_one(job)
+        seconds["judge"] = time.process_time() - start
+    seconds |= {"around_kernel": outcomes[0].job_cpu_seconds, "kernel": outcomes[0].cpu_seconds}
+    worth = sum(one["worth"] for exercise in result["exercises"].values() for one in exercise["verdicts"])
+    if result["score"] != worth:
+        raise RuntimeError(f"{chapter}: the reference solutions earned {result['score']} of {worth}")
+    write(course.result(student, chapter), json.dumps(result | {"changed": [*job.by_hand]}, indent=1) + "\n")
+    return seconds, worth
+
+
+def peak_mib(course: Course, chapter: str, student: str) -> dict[str, float]:
+    """Peak memory of grading one submission, this process left out: all processes together, every 20 ms, in MiB.
+
+    `share` counts a page that several processes have in common once, and `resident` once for each of them.
+    """
+    job = grading.Grader(course, chapter).prepare(student, True)
+    peak, over = {"share": 0, "resident": 0}, threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.02):
+            share = resident = 0
+            for process in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    found = process.memory_full_info()
+                    share, resident = share + found.pss, resident + found.rss
+            peak["share"], peak["resident"] = max(peak["share"], share), max(peak["resident"], resident)
+
+    watching = threading.Thread(target=look)
+    watching.start()
+    grading.grade_one(job)
+    over.set()
+    watching.join()
+    return {name: bytes_ / 2**20 for name, bytes_ in peak.items()}
+
+
+def kept_bytes(course: Course, chapter: str, student: str) -> dict[str, int]:
+    """Bytes of the files that stay of one submission, by folder."""
+    places = {
+        name: course.root / name / student / chapter
+        for name in ("submitted", "cleaned", "autograded", "feedback")
+    }
+    found = {name: sum(one.stat().st_size for one in place.iterdir()) for name, place in places.items()}
+    return found | {"results": course.result(student, chapter).stat().st_size}
+
+
+def one_chapter(folder: Path, chapter: str, submissions: int) -> tuple[dict, Course, bytes]:
+    """Everything about one submission of a chapter; and its course, with nobody's work in the gradebook."""
+    course, notebook = make(folder, chapter)
+    empty = Course(shutil.copytree(course.root, folder / f"{chapter}-empty"))
+    students = class_sizes.names(submissions + 1)
+    class_sizes.enroll(course, students)
+    gradebook.enter_students(
+        course, {one: {"first_name": one, "last_name": "", "email": ""} for one in students}
+    )
+    parts: dict[str, list[float]] = defaultdict(list)
+    for student in progress(students, chapter):
+        download = class_sizes.download(course, chapter, [student], notebook)
+        found = {"collect": class_sizes.cpu(collecting.collect, course, chapter, download)}
+        seconds, points = graded(course, chapter, student)
+        found |= seconds
+        found["gradebook"] = class_sizes.cpu(gradebook.record, course, chapter, student)
+        found["feedback"] = class_sizes.cpu(gradebook.write_feedback, course, chapter, student)
+        if student != students[0]:  # the first one also pays for what is imported once
+            for part, value in found.items():
+                parts[part].append(value)
+    cells = len(grading.Grader(course, chapter).prepare(students[0], True).cells)
+    return (
+        {
+            "points_by_machine": points,
+            "cells": cells,
+            "cpu_seconds": {part: statistics.median(values) for part, values in parts.items()},
+            "kernel_range": [min(parts["kernel"]), max(parts["kernel"])],
+            "peak_mib": peak_mib(course, chapter, students[0]),
+            "bytes": kept_bytes(course, chapter, students[0]),
+        },
+        empty,
+        notebook,
+    )
+
+
+def other_ways(folder: Path, course: Course, chapter: str, submissions: int) -> dict[str, float]:
+    """What the parts of a kernel cost by themselves, and nbgrader's own way: medians of CPU seconds."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for _ in progress(range(submissions), "other ways"):
+        empty, torch = sandbox.run(["1"], "s"), sandbox.run(["import torch"], "s")
+        found["kernel_start"].append(empty.cpu_seconds)
+        found["import_torch"].append(torch.cpu_seconds - empty.cpu_seconds)
+        at = used()
+        plain_nbgrader(folder, course, chapter, "x00000")
+        found["plain_nbgrader"].append(used() - at)
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def measure(submissions: int, sizes: list[tuple[int, bool]], names: list[str]) -> dict:
+    """All of it."""
+    found: dict = {
+        "submissions": submissions,
+        "chapters": {},
+        "limits": {"members": MAX_MEMBERS, "bytes": MAX_TOTAL},
+    }
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for chapter in names:
+            found["chapters"][chapter], empty, notebook = one_chapter(folder, chapter, submissions)
+            if chapter == names[0]:
+                course = Course(folder / chapter)
+                found["other_ways"] = other_ways(folder, course, chapter, submissions)
+                result = course.result("x00000", chapter).read_text().replace('"x00000"', '"STUDENT"')
+                found["growth"] = class_sizes.growth(empty, chapter, sizes, notebook, result)
+                found["growth_of"] = chapter
+                job = grading.Grader(course, chapter).prepare("x00000", True)
+                found["job_bytes"] = len(pickle.dumps(job))
+    return found
+
+
 def main() -> int:
-    submissions = int(sys.argv[1]) if len(sys.argv) > 1 else 6
-    os.environ.setdefault("PAPERTRAIL_SANDBOX", str(ROOT / ".sandbox"))
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        course, students = make(folder, submissions)
-        grader = grading.Grader(course, CHAPTER)
-        parts: dict[str, list[float]] = {}
-        walls: list[float] = []
-        for student in students:  # one after the other, and the ways in turn
-            start, at = time.perf_counter(), used()
-            job = grader.prepare(student, force=True)
-            prepared = used() - at
-            outcome = sandbox.run(job.cells, job.seed, job.limits)
-            verdicts = {
-                name: judge(outcome.cells[one.at].sent, one.probes) for name, one in job.exercises.items()
-            }
-            if sum(verdict.points for found in verdicts.values() for verdict in found) != 50:
-                raise RuntimeError("the reference solutions did not earn every point")
-            write(
-                course.result(student, CHAPTER),
-                json.dumps(RESULT | {"student": student, "digest": job.digest}),
-            )
-            at = used()
-            gradebook.record(course, CHAPTER, student)
-            recorded = used() - at
-            walls.append(time.perf_counter() - start)
-            empty, torch = sandbox.run(["1"], "s"), sandbox.run(["import torch"], "s")
-            at = used()
-            plain_nbgrader(folder, course, student)
-            plain = used() - at
-            for part, seconds in (
-                ("pre-check and cleaning", prepared),
-                ("the job around the kernel", outcome.job_cpu_seconds),
-                ("the student's kernel, all of it", outcome.cpu_seconds),
-                ("  of that: the kernel's start", empty.cpu_seconds),
-                ("  of that: importing torch", torch.cpu_seconds - empty.cpu_seconds),
-                ("the gradebook", recorded),
-                ("a submission in all", prepared + outcome.job_cpu_seconds + outcome.cpu_seconds + recorded),
-                ("nbgrader's own autograde, no sandbox", plain),
-            ):
-                parts.setdefault(part, []).append(seconds)
-    print(f"{submissions} submissions, {sandbox.python_version()}, load {os.getloadavg()[0]:.1f}; medians")
-    for part, seconds in parts.items():
-        print(f"{statistics.median(seconds):6.2f} CPU s  {part}")
-    print(f"{statistics.median(walls):6.2f} s by the clock for one")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--submissions", type=int, default=5, metavar="N", help="of each chapter (default: 5)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="one chapter, one submission, small classes: does it run?"
+    )
+    parser.add_argument("--record", action="store_true", help="write the page's record")
+    given = parser.parse_args()
+    if given.quick and given.record:
+        parser.error("--quick measures too little to be recorded")
+    os.environ["PAPERTRAIL_SANDBOX"] = os.path.abspath(
+        os.environ.get("PAPERTRAIL_SANDBOX") or ROOT / ".sandbox"
+    )
+    load = os.getloadavg()[0]
+    if given.quick:
+        found = measure(1, [(3, True), (40, True), (40, False)], chapters()[:1])
+    else:
+        found = measure(given.submissions, SIZES, chapters())
+    found |= {"load": [load, os.getloadavg()[0]], "sandbox": sandbox.python_version()}
+    for name, one in found["chapters"].items():
+        parts = ", ".join(f"{part} {value:.2f}" for part, value in one["cpu_seconds"].items())
+        print(
+            f"{name}: {sum(one['cpu_seconds'].values()):.2f} CPU s ({parts}), {one['peak_mib']['share']:.0f} MiB"
+        )
+    for name, seconds in found["other_ways"].items():
+        print(f"{name}: {seconds:.2f} CPU s")
+    for row in found["growth"]:
+        print(", ".join(f"{name} {value:.4g}" for name, value in row.items()))
+    if given.record:
+        command = ".venv/bin/python benchmarks/grading.py --record"
+        print(save_record("coursework", "grading", command, rounded(found), packages=PACKAGES))
     return 0
 
 

@@ -23,7 +23,7 @@ from sphinx.search.en import SearchEnglish
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.logging import getLogger
 
-from papertrail import __version__, claims
+from papertrail import __version__, claims, class_costs_site
 
 LEDGER_PAGE = "book/claims"
 BUTTON_HOSTS = ("github.com", "gitlab.com")  # others the theme refuses to build with
@@ -342,6 +342,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("ledger-filter", LedgerFilterDirective)
     app.add_directive("moving", MovingDirective)
     app.add_directive("status-table", StatusDirective)
+    class_costs_site.register(app)
     app.connect("config-inited", keep_pages_offline)
     app.connect("config-inited", keep_one_search)
     app.connect("config-inited", offer_launch_buttons)
