@@ -1,11 +1,12 @@
 """What grading costs, in CPU seconds, by part and by chapter; its memory, its files, and what a large class changes.
 
-    .venv/bin/python benchmarks/grading.py [--quick] [--record] [--submissions N]      (default: 5 of each chapter)
+    .venv/bin/python benchmarks/grading.py [--quick] [--record] [--submissions N] [--only chapters|sizes]
 
 Every chapter's assignment with the reference solutions, in courses made for this run in a temporary folder. CPU
 seconds count this process and its children; rows are medians. "nbgrader, no sandbox" is nbgrader's own `autograde` on
 the same notebook: student code and grader in one kernel with everything in reach, so it is a measure of cost and no
-alternative. `--record` writes book/results/coursework/grading.json; `--quick` shows in a minute that all of it runs.
+alternative. `--record` writes grading.json (the chapters) and class_sizes.json (classes of 6 to 30,000) in
+book/results/coursework/; `--quick` shows in a minute or two that all of it runs.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
@@ -36,7 +38,9 @@ from papertrail.coursework.course import Course, write
 from papertrail.experiments import progress, rounded, save_record
 
 ROOT = Path(__file__).resolve().parent.parent
-SIZES = [(6, True), (30, True), (120, True), (1_000, True), (30_000, True), (1_000, False), (30_000, False)]
+# Students, and whether the gradebook has its indexes; what says most comes first.
+SIZES = [(30, True), (1_000, True), (30_000, True), (30_000, False), (6, True), (120, True), (1_000, False)]
+QUICK_SIZES = [(3, True), (150, True), (150, False)]
 PACKAGES = ("torch", "nbgrader", "nbclient", "SQLAlchemy")
 
 
@@ -144,10 +148,9 @@ def kept_bytes(course: Course, chapter: str, student: str) -> dict[str, int]:
     return found | {"results": course.result(student, chapter).stat().st_size}
 
 
-def one_chapter(folder: Path, chapter: str, submissions: int) -> tuple[dict, Course, bytes]:
-    """Everything about one submission of a chapter; and its course, with nobody's work in the gradebook."""
+def one_chapter(folder: Path, chapter: str, submissions: int) -> tuple[dict, Course]:
+    """Everything about one submission of a chapter, and its course."""
     course, notebook = make(folder, chapter)
-    empty = Course(shutil.copytree(course.root, folder / f"{chapter}-empty"))
     students = class_sizes.names(submissions + 1)
     class_sizes.enroll(course, students)
     gradebook.enter_students(
@@ -165,18 +168,15 @@ def one_chapter(folder: Path, chapter: str, submissions: int) -> tuple[dict, Cou
             for part, value in found.items():
                 parts[part].append(value)
     cells = len(grading.Grader(course, chapter).prepare(students[0], True).cells)
-    return (
-        {
-            "points_by_machine": points,
-            "cells": cells,
-            "cpu_seconds": {part: statistics.median(values) for part, values in parts.items()},
-            "kernel_range": [min(parts["kernel"]), max(parts["kernel"])],
-            "peak_mib": peak_mib(course, chapter, students[0]),
-            "bytes": kept_bytes(course, chapter, students[0]),
-        },
-        empty,
-        notebook,
-    )
+    found = {
+        "points_by_machine": points,
+        "cells": cells,
+        "cpu_seconds": {part: statistics.median(values) for part, values in parts.items()},
+        "kernel_range": [min(parts["kernel"]), max(parts["kernel"])],
+        "peak_mib": peak_mib(course, chapter, students[0]),
+        "bytes": kept_bytes(course, chapter, students[0]),
+    }
+    return found, course
 
 
 def other_ways(folder: Path, course: Course, chapter: str, submissions: int) -> dict[str, float]:
@@ -192,26 +192,50 @@ def other_ways(folder: Path, course: Course, chapter: str, submissions: int) -> 
     return {name: statistics.median(values) for name, values in found.items()}
 
 
-def measure(submissions: int, sizes: list[tuple[int, bool]], names: list[str]) -> dict:
-    """All of it."""
+def measure_chapters(submissions: int, names: list[str]) -> dict:
+    """One submission of each chapter; the other ways are tried with the first."""
     found: dict = {
         "submissions": submissions,
         "chapters": {},
         "limits": {"members": MAX_MEMBERS, "bytes": MAX_TOTAL},
     }
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
         for chapter in names:
-            found["chapters"][chapter], empty, notebook = one_chapter(folder, chapter, submissions)
+            found["chapters"][chapter], course = one_chapter(Path(place), chapter, submissions)
             if chapter == names[0]:
-                course = Course(folder / chapter)
-                found["other_ways"] = other_ways(folder, course, chapter, submissions)
-                result = course.result("x00000", chapter).read_text().replace('"x00000"', '"STUDENT"')
-                found["growth"] = class_sizes.growth(empty, chapter, sizes, notebook, result)
-                found["growth_of"] = chapter
+                found["other_ways"] = other_ways(Path(place), course, chapter, submissions)
                 job = grading.Grader(course, chapter).prepare("x00000", True)
                 found["job_bytes"] = len(pickle.dumps(job))
     return found
+
+
+def measure_sizes(sizes: list[tuple[int, bool]], chapter: str, keep: Callable[[dict], None]) -> dict:
+    """A student's share in classes of several sizes; what is measured is handed to `keep` after each."""
+    with tempfile.TemporaryDirectory() as place:
+        course, notebook = make(Path(place), chapter)
+        student = "x00000"
+        class_sizes.enroll(course, [student])
+        empty = Course(Path(shutil.copytree(course.root, Path(place) / "empty" / "course")))
+        collecting.collect(course, chapter, class_sizes.download(course, chapter, [student], notebook))
+        graded(course, chapter, student)
+        result = course.result(student, chapter).read_text().replace(f'"{student}"', '"STUDENT"')
+        found: dict = {"chapter": chapter}
+        found["growth"] = class_sizes.growth(
+            empty, chapter, sizes, notebook, result, lambda rows: keep(found | {"growth": rows})
+        )
+        return found
+
+
+def report(found: dict) -> None:
+    """Print what was measured."""
+    for name, one in found.get("chapters", {}).items():
+        parts = ", ".join(f"{part} {value:.2f}" for part, value in one["cpu_seconds"].items())
+        whole = sum(one["cpu_seconds"].values())
+        print(f"{name}: {whole:.2f} CPU s ({parts}), {one['peak_mib']['share']:.0f} MiB")
+    for name, seconds in found.get("other_ways", {}).items():
+        print(f"{name}: {seconds:.2f} CPU s")
+    for row in found.get("growth", []):
+        print(", ".join(f"{name} {value:.4g}" for name, value in row.items()))
 
 
 def main() -> int:
@@ -219,34 +243,37 @@ def main() -> int:
     parser.add_argument(
         "--submissions", type=int, default=5, metavar="N", help="of each chapter (default: 5)"
     )
-    parser.add_argument(
-        "--quick", action="store_true", help="one chapter, one submission, small classes: does it run?"
-    )
-    parser.add_argument("--record", action="store_true", help="write the page's record")
+    parser.add_argument("--only", choices=("chapters", "sizes"), help="one half of it")
+    parser.add_argument("--quick", action="store_true", help="one chapter, small classes: does it run?")
+    parser.add_argument("--record", action="store_true", help="write the page's records")
     given = parser.parse_args()
     if given.quick and given.record:
         parser.error("--quick measures too little to be recorded")
+    if given.submissions < 1:
+        parser.error(f"--submissions: got {given.submissions}; allowed are numbers from 1 up")
     os.environ["PAPERTRAIL_SANDBOX"] = os.path.abspath(
         os.environ.get("PAPERTRAIL_SANDBOX") or ROOT / ".sandbox"
     )
-    load = os.getloadavg()[0]
-    if given.quick:
-        found = measure(1, [(3, True), (40, True), (40, False)], chapters()[:1])
-    else:
-        found = measure(given.submissions, SIZES, chapters())
-    found |= {"load": [load, os.getloadavg()[0]], "sandbox": sandbox.python_version()}
-    for name, one in found["chapters"].items():
-        parts = ", ".join(f"{part} {value:.2f}" for part, value in one["cpu_seconds"].items())
-        print(
-            f"{name}: {sum(one['cpu_seconds'].values()):.2f} CPU s ({parts}), {one['peak_mib']['share']:.0f} MiB"
-        )
-    for name, seconds in found["other_ways"].items():
-        print(f"{name}: {seconds:.2f} CPU s")
-    for row in found["growth"]:
-        print(", ".join(f"{name} {value:.4g}" for name, value in row.items()))
-    if given.record:
-        command = ".venv/bin/python benchmarks/grading.py --record"
-        print(save_record("coursework", "grading", command, rounded(found), packages=PACKAGES))
+    names = chapters()[:1] if given.quick else chapters()
+    many = 1 if given.quick else given.submissions
+    for half, name in (("chapters", "grading"), ("sizes", "class_sizes")):
+        if given.only not in (None, half):
+            continue
+        load = os.getloadavg()[0]
+        more = f" --submissions {many}" if half == "chapters" and many != 5 else ""
+        command = f".venv/bin/python benchmarks/grading.py --record --only {half}{more}"
+
+        def keep(found: dict, name: str = name, load: float = load, command: str = command) -> None:
+            if given.record:
+                found = found | {"load": [load, os.getloadavg()[0]], "sandbox": sandbox.python_version()}
+                save_record("coursework", name, command, rounded(found), packages=PACKAGES)
+
+        if half == "chapters":
+            found = measure_chapters(many, names)
+        else:
+            found = measure_sizes(QUICK_SIZES if given.quick else SIZES, names[0], keep)
+        report(found)
+        keep(found)
     return 0
 
 

@@ -1,6 +1,6 @@
 """What a class of any size costs: arithmetic on measured figures, nothing else. The page is `class_costs_site.py`.
 
-Names carry their units. Records: book/results/coursework/{grading,learner,site}.json and book/results/status.json,
+Names carry their units. Records: book/results/coursework/*.json (grading, class_sizes, learner, site) and status.json,
 each written by one command that stands in it.
 """
 
@@ -40,6 +40,7 @@ class Records:
     """The measured figures, as the record files hold them."""
 
     grading: dict[str, Any]
+    sizes: dict[str, Any]
     learner: dict[str, Any]
     site: dict[str, Any]
     status: dict[str, Any]
@@ -55,7 +56,7 @@ def load_records() -> Records:
 
     results = book_folder() / "results"
     paths = [
-        *(results / "coursework" / f"{name}.json" for name in ("grading", "learner", "site")),
+        *(results / "coursework" / f"{name}.json" for name in ("grading", "class_sizes", "learner", "site")),
         results / "status.json",
     ]
     return Records(*(json.loads(path.read_text(encoding="utf-8")) for path in paths))
@@ -72,26 +73,24 @@ def at_least(least: float, **given: float) -> None:
             raise ValueError(f"{name}: got {value!r}; allowed are numbers from {least:g} up")
 
 
-def largest(grading: dict[str, Any], indexed: bool = True) -> dict[str, Any]:
+def largest(sizes: dict[str, Any], indexed: bool = True) -> dict[str, Any]:
     """The row of the largest class whose growth was measured."""
-    return max(
-        (row for row in grading["growth"] if row["indexed"] is indexed), key=lambda row: row["students"]
-    )
+    return max((row for row in sizes["growth"] if row["indexed"] is indexed), key=lambda row: row["students"])
 
 
-def parts_cpu_seconds(grading: dict[str, Any], chapter: str) -> dict[str, float]:
+def parts_cpu_seconds(grading: dict[str, Any], sizes: dict[str, Any], chapter: str) -> dict[str, float]:
     """CPU seconds of one submission by part. The export is a mean over the largest class that was measured."""
-    return grading["chapters"][chapter]["cpu_seconds"] | {"export": largest(grading)["export"]}
+    return grading["chapters"][chapter]["cpu_seconds"] | {"export": largest(sizes)["export"]}
 
 
-def submission_cpu_seconds(grading: dict[str, Any], chapter: str) -> float:
+def submission_cpu_seconds(grading: dict[str, Any], sizes: dict[str, Any], chapter: str) -> float:
     """CPU seconds of one submission, from the download to the table of grades."""
-    return sum(parts_cpu_seconds(grading, chapter).values())
+    return sum(parts_cpu_seconds(grading, sizes, chapter).values())
 
 
-def course_cpu_seconds(grading: dict[str, Any]) -> float:
+def course_cpu_seconds(grading: dict[str, Any], sizes: dict[str, Any]) -> float:
     """CPU seconds of one student's submissions to all assignments."""
-    return sum(submission_cpu_seconds(grading, chapter) for chapter in grading["chapters"])
+    return sum(submission_cpu_seconds(grading, sizes, chapter) for chapter in grading["chapters"])
 
 
 def cpu_hours(students: int, seconds_each: float) -> float:
@@ -118,9 +117,9 @@ def useful_cores(parts_seconds: dict[str, float]) -> int:
     return math.ceil(sum(parts_seconds[part] for part in SANDBOXED) / parts_seconds["gradebook"])
 
 
-def gradebook_bytes_each(grading: dict[str, Any]) -> float:
+def gradebook_bytes_each(sizes: dict[str, Any]) -> float:
     """Bytes that one student's submission to one assignment adds to the gradebook: from the two largest classes."""
-    rows = sorted((row for row in grading["growth"] if row["indexed"]), key=lambda row: row["students"])
+    rows = sorted((row for row in sizes["growth"] if row["indexed"]), key=lambda row: row["students"])
     small, large = rows[-2:]
     return (large["gradebook_bytes"] - small["gradebook_bytes"]) / (large["students"] - small["students"])
 
@@ -131,10 +130,11 @@ def files_bytes_each(grading: dict[str, Any]) -> float:
     return sum(kept) / len(kept)
 
 
-def disk_bytes(students: int, assignments: int, grading: dict[str, Any]) -> float:
+def disk_bytes(students: int, assignments: int, files_each: float, gradebook_each: float) -> float:
     """students x assignments x (files + gradebook)."""
     at_least(1, students=students, assignments=assignments)
-    return students * assignments * (files_bytes_each(grading) + gradebook_bytes_each(grading))
+    at_least(0, files_each=files_each, gradebook_each=gradebook_each)
+    return students * assignments * (files_each + gradebook_each)
 
 
 def downloads(students: int, grading: dict[str, Any]) -> int:
@@ -212,12 +212,3 @@ def marking_hours(students: int, assignments: int, minutes_per_answer: float) ->
     at_least(1, students=students, assignments=assignments)
     at_least(0, minutes_per_answer=minutes_per_answer)
     return students * assignments * minutes_per_answer / 60
-
-
-def slowdown(grading: dict[str, Any], step: str, indexed: bool = True) -> float:
-    """How much dearer a step is for one student of the largest measured class than of the smallest one with 1,000 or
-    more students (for a gradebook without indexes) or of 30 or more (with them).
-    """
-    least = 30 if indexed else 1_000
-    rows = [row for row in grading["growth"] if row["indexed"] is indexed and row["students"] >= least]
-    return max(rows, key=lambda row: row["students"])[step] / min(rows, key=lambda row: row["students"])[step]

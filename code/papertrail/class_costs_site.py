@@ -24,8 +24,9 @@ def number(value: float, digits: int = 2) -> str:
         raise ValueError(f"value: got {value!r}; allowed are finite numbers")
     if value == 0:
         return "0"
-    places = digits - 1 - math.floor(math.log10(abs(value)))
-    return f"{round(value, places):,.{max(places, 0)}f}"
+    rounded = float(f"{value:.{digits - 1}e}")  # first, since 9.96 has one place less once it is 10
+    places = digits - 1 - math.floor(math.log10(abs(rounded)))
+    return f"{rounded:,.{max(places, 0)}f}"
 
 
 def with_unit(value: float, unit: str, digits: int = 2) -> str:
@@ -64,7 +65,10 @@ def chapter_link(chapter: str) -> str:
 def by_cost(records: Records) -> list[str]:
     """The chapters, the dearest first."""
     grading = records.grading
-    return sorted(grading["chapters"], key=lambda name: -class_costs.submission_cpu_seconds(grading, name))
+    return sorted(
+        grading["chapters"],
+        key=lambda name: -class_costs.submission_cpu_seconds(grading, records.sizes, name),
+    )
 
 
 def assignments_text(records: Records) -> str:
@@ -72,7 +76,7 @@ def assignments_text(records: Records) -> str:
     rows = []
     for name in by_cost(records):
         one = records.grading["chapters"][name]
-        whole = class_costs.submission_cpu_seconds(records.grading, name)
+        whole = class_costs.submission_cpu_seconds(records.grading, records.sizes, name)
         rows.append(
             [chapter_link(name), with_unit(whole, "s"), with_unit(one["cpu_seconds"]["kernel"], "s"),
              with_unit(one["peak_mib"]["share"], "MiB", 3)]
@@ -85,7 +89,9 @@ def assignments_text(records: Records) -> str:
 def parts_text(records: Records) -> str:
     """One submission of the dearest and of the cheapest assignment, by part."""
     names = by_cost(records)
-    dear, cheap = (class_costs.parts_cpu_seconds(records.grading, name) for name in (names[0], names[-1]))
+    dear, cheap = (
+        class_costs.parts_cpu_seconds(records.grading, records.sizes, name) for name in (names[0], names[-1])
+    )
     words = {
         "collect": "find whose file it is, check it, keep it",
         "prepare": "check it again, and clean it",
@@ -107,14 +113,14 @@ def parts_text(records: Records) -> str:
 def grading_text(records: Records) -> str:
     """CPU hours of three classes, for an assignment and for the course."""
     names, grading = by_cost(records), records.grading
-    course = class_costs.course_cpu_seconds(grading)
+    course = class_costs.course_cpu_seconds(grading, records.sizes)
     rows = []
     for students in CLASSES:
         cells = [f"{students:,}"]
-        for seconds in (class_costs.submission_cpu_seconds(grading, names[-1]),
-                        class_costs.submission_cpu_seconds(grading, names[0]), course):  # fmt: skip
+        for seconds in (class_costs.submission_cpu_seconds(grading, records.sizes, names[-1]),
+                        class_costs.submission_cpu_seconds(grading, records.sizes, names[0]), course):  # fmt: skip
             cells.append(
-                f"{students:,} × {with_unit(seconds, 's')} = {about(hours(class_costs.cpu_hours(students, seconds)))}"
+                f"{students:,} × {with_unit(seconds, 's', 3)} = {about(hours(class_costs.cpu_hours(students, seconds)))}"
             )
         rows.append(cells)
     count = len(grading["chapters"])
@@ -131,8 +137,8 @@ def clock_text(records: Records) -> str:
     alone = sum(everything[part] for part in IN_ORDER if part != "gradebook")
     boxes = sum(everything[part] for part in SANDBOXED)
     formula = (
-        f"Each cell is students × ({with_unit(alone, 's')} + the larger of {with_unit(boxes, 's')} ÷ cores "
-        f"and {with_unit(everything['gradebook'], 's')}): what is done one after the other, then the sandboxes "
+        f"Each cell is students × ({with_unit(alone, 's', 3)} + the larger of {with_unit(boxes, 's', 3)} ÷ cores "
+        f"and {with_unit(everything['gradebook'], 's', 3)}): what is done one after the other, then the sandboxes "
         "on all cores beside the gradebook in one process. The three numbers are sums over all assignments."
     )
     return table(["students", *GROUPS.values()], rows) + f"\n\n{formula}"
@@ -140,7 +146,10 @@ def clock_text(records: Records) -> str:
 
 def course_parts(records: Records) -> dict[str, float]:
     """CPU seconds by part of one student's submissions to all assignments."""
-    parts = [class_costs.parts_cpu_seconds(records.grading, name) for name in records.grading["chapters"]]
+    parts = [
+        class_costs.parts_cpu_seconds(records.grading, records.sizes, name)
+        for name in records.grading["chapters"]
+    ]
     return {part: sum(one[part] for one in parts) for part in (*IN_ORDER, *SANDBOXED)}
 
 
@@ -148,7 +157,7 @@ def growth_text(records: Records) -> str:
     """What a student costs in classes of different sizes, with the gradebook's indexes and without."""
     steps = ("collect", "gradebook", "feedback", "export")
     rows = []
-    for row in records.grading["growth"]:
+    for row in records.sizes["growth"]:
         cells = [with_unit(1000 * row[step], "ms") if step in row else "not run" for step in steps]
         rows.append([f"{row['students']:,}" + ("" if row["indexed"] else ", no indexes"), *cells])
     return table(["students", "collect", "gradebook", "page", "table of grades"], rows)
@@ -157,10 +166,10 @@ def growth_text(records: Records) -> str:
 def disk_text(records: Records) -> str:
     """What stays of the course on the instructor's disk."""
     grading, count = records.grading, len(records.grading["chapters"])
-    files, book = class_costs.files_bytes_each(grading), class_costs.gradebook_bytes_each(grading)
+    files, book = class_costs.files_bytes_each(grading), class_costs.gradebook_bytes_each(records.sizes)
     rows = [
-        [f"{students:,}", f"{students:,} × {count} × ({size(files)} + {size(book)})",
-         about(size(class_costs.disk_bytes(students, count, grading)))] for students in CLASSES
+        [f"{students:,}", f"{students:,} × {count} × ({size(files, 3)} + {size(book)})",
+         about(size(class_costs.disk_bytes(students, count, files, book)))] for students in CLASSES
     ]  # fmt: skip
     return table(["students", f"students × {count} assignments × (files + gradebook)", "disk"], rows)
 
@@ -200,7 +209,7 @@ def site_text(records: Records) -> str:
     """Traffic of three classes that read everything once."""
     warm, cold = class_costs.reading_bytes(records.site), class_costs.reading_cold_bytes(records.site)
     rows = [
-        [f"{students:,}", *(f"{students:,} × {size(each)} = {about(size(GB * class_costs.traffic_gb(students, each)))}"
+        [f"{students:,}", *(f"{students:,} × {size(each, 3)} = {about(size(GB * class_costs.traffic_gb(students, each)))}"
                             for each in (warm, cold))] for students in CLASSES
     ]  # fmt: skip
     return table(["students", "the browser keeps what it has", "it forgets everything after each page"], rows)
@@ -221,8 +230,9 @@ def people_text(records: Records) -> str:
 def summary_text(records: Records) -> str:
     """The whole course for three classes, a line for each kind of cost."""
     grading, count = records.grading, len(records.grading["chapters"])
+    files, book = class_costs.files_bytes_each(grading), class_costs.gradebook_bytes_each(records.sizes)
     mib = class_costs.learner_peak_mib(records.learner, records.status)
-    grading_seconds = class_costs.course_cpu_seconds(grading)
+    grading_seconds = class_costs.course_cpu_seconds(grading, records.sizes)
     running_seconds = class_costs.learner_cpu_seconds(records.status)
     reading = class_costs.reading_bytes(records.site)
     share, minutes = ASSUMED.share_online, ASSUMED.minutes_per_answer
@@ -235,7 +245,10 @@ def summary_text(records: Records) -> str:
             f"marking prose, people at {minutes:g} min an answer",
             *(hours(class_costs.marking_hours(students, count, minutes)) for students in CLASSES),
         ],
-        ["grader's disk", *(size(class_costs.disk_bytes(students, count, grading)) for students in CLASSES)],
+        [
+            "grader's disk",
+            *(size(class_costs.disk_bytes(students, count, files, book)) for students in CLASSES),
+        ],
         [
             f"memory of a hub, {share:.0%} of the class online",
             *(with_unit(class_costs.hub_gib(students, share, mib), "GiB") for students in CLASSES),
@@ -271,19 +284,19 @@ TABLES = {
 def figures(records: Records) -> dict[str, str]:
     """The figures that stand in the page's sentences, by name."""
     grading, learner, status, site = records.grading, records.learner, records.status, records.site
-    names, big = by_cost(records), class_costs.largest(grading)
-    plain = class_costs.largest(grading, indexed=False)
+    names, big = by_cost(records), class_costs.largest(records.sizes)
+    plain = class_costs.largest(records.sizes, indexed=False)
     count, most = len(grading["chapters"]), CLASSES[-1]
     people = class_costs.marking_hours(most, count, ASSUMED.minutes_per_answer)
-    machine = class_costs.cpu_hours(most, class_costs.course_cpu_seconds(grading))
+    machine = class_costs.cpu_hours(most, class_costs.course_cpu_seconds(grading, records.sizes))
     first, *later = (row["bytes"] for row in site["pages"])
     cold = [row["alone_bytes"] for row in site["pages"]]
     return {
         "assignments": f"{count}",
         "submissions": f"{grading['submissions']}",
         "load": " to ".join(dict.fromkeys(f"{load:.0f}" for load in grading["load"])),
-        "cheapest": with_unit(class_costs.submission_cpu_seconds(grading, names[-1]), "s"),
-        "dearest": with_unit(class_costs.submission_cpu_seconds(grading, names[0]), "s"),
+        "cheapest": with_unit(class_costs.submission_cpu_seconds(grading, records.sizes, names[-1]), "s"),
+        "dearest": with_unit(class_costs.submission_cpu_seconds(grading, records.sizes, names[0]), "s"),
         "start": with_unit(grading["other_ways"]["kernel_start"], "s"),
         "torch": with_unit(grading["other_ways"]["import_torch"], "s"),
         "plain": with_unit(grading["other_ways"]["plain_nbgrader"], "s"),
