@@ -23,7 +23,9 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from itertools import repeat
 from pathlib import Path
 from unittest import mock
 
@@ -80,6 +82,7 @@ def plain_nbgrader(folder: Path, course: Course, chapter: str, student: str) -> 
     if not root.exists():
         shutil.copytree(course.root, root, ignore=shutil.ignore_patterns("cleaned", "autograded"))
     command = [sys.executable, "-m", "nbgrader", "autograde", chapter, "--student", student, "--force"]
+    command += ["--Execute.timeout=600", "--Execute.startup_timeout=600"]
     subprocess.run(
         command,
         cwd=root,
@@ -113,13 +116,13 @@ def graded(course: Course, chapter: str, student: str) -> tuple[dict[str, float]
     return seconds, worth
 
 
-def peak_mib(course: Course, chapter: str, student: str) -> dict[str, float]:
-    """Peak memory of grading one submission, this process left out: all processes together, every 20 ms, in MiB.
+@contextlib.contextmanager
+def peak_mib() -> Iterator[dict[str, float]]:
+    """Peak memory of this process's children in a block: all of them together, every 20 ms, in MiB.
 
     `share` counts a page that several processes have in common once, and `resident` once for each of them.
     """
-    job = grading.Grader(course, chapter).prepare(student, True)
-    peak, over = {"share": 0, "resident": 0}, threading.Event()
+    peak, over = {"share": 0.0, "resident": 0.0}, threading.Event()
 
     def look() -> None:
         while not over.wait(0.02):
@@ -128,14 +131,16 @@ def peak_mib(course: Course, chapter: str, student: str) -> dict[str, float]:
                 with contextlib.suppress(psutil.Error):
                     found = process.memory_full_info()
                     share, resident = share + found.pss, resident + found.rss
-            peak["share"], peak["resident"] = max(peak["share"], share), max(peak["resident"], resident)
+            peak["share"] = max(peak["share"], share / 2**20)
+            peak["resident"] = max(peak["resident"], resident / 2**20)
 
     watching = threading.Thread(target=look)
     watching.start()
-    grading.grade_one(job)
-    over.set()
-    watching.join()
-    return {name: bytes_ / 2**20 for name, bytes_ in peak.items()}
+    try:
+        yield peak
+    finally:
+        over.set()
+        watching.join()
 
 
 def kept_bytes(course: Course, chapter: str, student: str) -> dict[str, int]:
@@ -148,8 +153,8 @@ def kept_bytes(course: Course, chapter: str, student: str) -> dict[str, int]:
     return found | {"results": course.result(student, chapter).stat().st_size}
 
 
-def one_chapter(folder: Path, chapter: str, submissions: int) -> tuple[dict, Course]:
-    """Everything about one submission of a chapter, and its course."""
+def one_chapter(folder: Path, chapter: str, submissions: int) -> dict:
+    """Everything about one submission of a chapter; its course stays in the folder."""
     course, notebook = make(folder, chapter)
     students = class_sizes.names(submissions + 1)
     class_sizes.enroll(course, students)
@@ -157,26 +162,28 @@ def one_chapter(folder: Path, chapter: str, submissions: int) -> tuple[dict, Cou
         course, {one: {"first_name": one, "last_name": "", "email": ""} for one in students}
     )
     parts: dict[str, list[float]] = defaultdict(list)
-    for student in progress(students, chapter):
+    peak: dict[str, float] = {}
+    for student in students:
         download = class_sizes.download(course, chapter, [student], notebook)
         found = {"collect": class_sizes.cpu(collecting.collect, course, chapter, download)}
-        seconds, points = graded(course, chapter, student)
+        first = student == students[0]  # it also pays for what is imported once, and for being watched
+        with peak_mib() if first else contextlib.nullcontext() as watched:
+            seconds, points = graded(course, chapter, student)
+        peak = watched or peak
         found |= seconds
         found["gradebook"] = class_sizes.cpu(gradebook.record, course, chapter, student)
         found["feedback"] = class_sizes.cpu(gradebook.write_feedback, course, chapter, student)
-        if student != students[0]:  # the first one also pays for what is imported once
-            for part, value in found.items():
+        for part, value in found.items():
+            if not first or part in ("kernel", "around_kernel"):  # these two are new processes each time
                 parts[part].append(value)
-    cells = len(grading.Grader(course, chapter).prepare(students[0], True).cells)
-    found = {
+    return {
         "points_by_machine": points,
-        "cells": cells,
+        "cells": len(grading.Grader(course, chapter).prepare(students[0], True).cells),
         "cpu_seconds": {part: statistics.median(values) for part, values in parts.items()},
         "kernel_range": [min(parts["kernel"]), max(parts["kernel"])],
-        "peak_mib": peak_mib(course, chapter, students[0]),
+        "peak_mib": peak,
         "bytes": kept_bytes(course, chapter, students[0]),
     }
-    return found, course
 
 
 def other_ways(folder: Path, course: Course, chapter: str, submissions: int) -> dict[str, float]:
@@ -193,19 +200,16 @@ def other_ways(folder: Path, course: Course, chapter: str, submissions: int) -> 
 
 
 def measure_chapters(submissions: int, names: list[str]) -> dict:
-    """One submission of each chapter; the other ways are tried with the first."""
-    found: dict = {
-        "submissions": submissions,
-        "chapters": {},
-        "limits": {"members": MAX_MEMBERS, "bytes": MAX_TOTAL},
-    }
-    with tempfile.TemporaryDirectory() as place:
-        for chapter in names:
-            found["chapters"][chapter], course = one_chapter(Path(place), chapter, submissions)
-            if chapter == names[0]:
-                found["other_ways"] = other_ways(Path(place), course, chapter, submissions)
-                job = grading.Grader(course, chapter).prepare("x00000", True)
-                found["job_bytes"] = len(pickle.dumps(job))
+    """One submission of each chapter, two chapters at a time; the other ways are tried with the first."""
+    found: dict = {"submissions": submissions, "limits": {"members": MAX_MEMBERS, "bytes": MAX_TOTAL}}
+    with tempfile.TemporaryDirectory() as place, futures.ProcessPoolExecutor(2) as pool:
+        folder = Path(place)
+        running = pool.map(one_chapter, repeat(folder), names, repeat(submissions))
+        found["chapters"] = dict(zip(names, progress(running, "chapters"), strict=True))
+        course = Course(folder / names[0])
+        found["other_ways"] = other_ways(folder, course, names[0], submissions)
+        job = grading.Grader(course, names[0]).prepare("x00000", True)
+        found["job_bytes"] = len(pickle.dumps(job))
     return found
 
 

@@ -91,9 +91,13 @@ def test_grading_runs_in_its_short_form_and_leaves_no_record(benchmark, monkeypa
     assert "plain_nbgrader: " in said and "students 150, indexed 0" in said
 
 
-@pytest.mark.parametrize(("given", "says"), [
-    (["--quick", "--record"], "too little to be recorded"), (["--submissions", "0"], "got 0; allowed are numbers from 1 up"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--quick", "--record"], "too little to be recorded"),
+        (["--submissions", "0"], "got 0; allowed are numbers from 1 up"),
+    ],
+)
 def test_grading_refuses_what_cannot_be(benchmark, monkeypatch, capsys, given, says):
     monkeypatch.setattr(sys, "argv", ["grading.py", *given])
     with pytest.raises(SystemExit):
