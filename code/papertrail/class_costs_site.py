@@ -115,14 +115,17 @@ def grading_text(records: Records) -> str:
     names, grading = by_cost(records), records.grading
     course = class_costs.course_cpu_seconds(grading, records.sizes)
     rows = []
+    cheap, dear = (
+        class_costs.submission_cpu_seconds(grading, records.sizes, name) for name in (names[-1], names[0])
+    )
     for students in CLASSES:
-        cells = [f"{students:,}"]
-        for seconds in (class_costs.submission_cpu_seconds(grading, records.sizes, names[-1]),
-                        class_costs.submission_cpu_seconds(grading, records.sizes, names[0]), course):  # fmt: skip
-            cells.append(
-                f"{students:,} × {with_unit(seconds, 's', 3)} = {about(hours(class_costs.cpu_hours(students, seconds)))}"
-            )
-        rows.append(cells)
+        found = [(seconds, class_costs.cpu_hours(students, seconds)) for seconds in (cheap, dear, course)]
+        rows.append(
+            [
+                f"{students:,}",
+                *(f"{students:,} × {with_unit(each, 's', 3)} = {about(hours(all_))}" for each, all_ in found),
+            ]
+        )
     count = len(grading["chapters"])
     return table(["students", "the cheapest assignment", "the dearest", f"all {count}"], rows)
 
@@ -208,10 +211,15 @@ def hub_text(records: Records) -> str:
 def site_text(records: Records) -> str:
     """Traffic of three classes that read everything once."""
     warm, cold = class_costs.reading_bytes(records.site), class_costs.reading_cold_bytes(records.site)
-    rows = [
-        [f"{students:,}", *(f"{students:,} × {size(each, 3)} = {about(size(GB * class_costs.traffic_gb(students, each)))}"
-                            for each in (warm, cold))] for students in CLASSES
-    ]  # fmt: skip
+    rows = []
+    for students in CLASSES:
+        found = [(each, GB * class_costs.traffic_gb(students, each)) for each in (warm, cold)]
+        rows.append(
+            [
+                f"{students:,}",
+                *(f"{students:,} × {size(each, 3)} = {about(size(all_))}" for each, all_ in found),
+            ]
+        )
     return table(["students", "the browser keeps what it has", "it forgets everything after each page"], rows)
 
 
