@@ -8,7 +8,7 @@ ifeq ($(origin REPO),command line)
 export PAPERTRAIL_REPO := $(REPO)
 endif
 
-.PHONY: book test prove serve lab grading execute claims status picture lock lint clean help
+.PHONY: book test prove serve lab grading execute claims status bench picture lock lint clean help
 
 book: .venv/book.done  ## build the site into _build/html (REPO=https://... adds launch buttons)
 	$(RUN) tools/build.py
@@ -39,8 +39,11 @@ execute: .venv/test.done  ## re-run notebooks in place, on purpose (NB=book/NAME
 claims: .venv/test.done  ## re-run the ledger's checks
 	$(RUN) -m papertrail.claims
 
-status: .venv/test.done  ## measure every notebook and rewrite the status page's figures
+status: .venv/test.done  ## measure notebooks, builds and pages, and rewrite the status page's figures
 	$(RUN) tools/status.py
+
+bench: .venv/test.done  ## run a short form of every benchmark, in under 10 minutes (PEERS=folder adds other people's code)
+	$(RUN) benchmarks/short.py $(if $(PEERS),--peers "$(PEERS)")
 
 picture: .venv/test.done  ## draw the README's picture anew
 	$(RUN) tools/picture.py
@@ -49,7 +52,7 @@ lock: .venv/test.done  ## resolve requirements/*.lock anew
 	$(RUN) tools/lock.py
 
 lint: .venv/test.done  ## format and check the code
-	$(RUN) -m ruff format code tests tools
+	$(RUN) -m ruff format benchmarks code tests tools
 	$(RUN) -m ruff check .
 
 clean:  ## remove what was built and installed

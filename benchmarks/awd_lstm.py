@@ -2,26 +2,33 @@
 
     .venv/bin/python benchmarks/awd_lstm.py [--record] [--quick]
 
-Run it by hand on a quiet machine. A step is everything: forward pass with all dropouts and penalties, backward pass,
-clipping, Adam. Speeds are words a second of CPU time of one thread, medians and quartiles of alternating rounds; a
-512-cubed matrix product is timed in the same loop. Then every softmax learns the same words from the same start, with
-settings fixed beforehand, since a faster one that learns less is no gain. Text: BBC news, where its package is
-installed; otherwise words drawn by Zipf's law, which nothing can be learned from. `--record` writes
-book/results/ulmfit/speed.json.
+Run it by hand on a quiet machine; the method is that of papertrail.benchmarking. A step is everything: forward pass
+with all dropouts and penalties, backward pass, clipping, Adam. Speeds are words a second. Then every softmax learns
+the same words from the same start, with settings fixed beforehand, since a faster one that learns less is no gain; the
+short form leaves that out. Text: BBC news, where its package is installed; otherwise words drawn by Zipf's law, which
+nothing can be learned from. `--record` writes book/results/ulmfit/speed.json.
 """
 
-import argparse
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from papertrail.experiments import rounded, save_record, seeded
-from papertrail.fast_weights.cost import measure_gemm, quartiles
+from papertrail.benchmarking import (
+    Yardstick,
+    alternate,
+    finish,
+    parse,
+    parser,
+    quartiles,
+    refuse_wrong,
+    with_gradients,
+)
+from papertrail.experiments import progress, seeded
 from papertrail.ulmfit.awd_lstm import NO_DROPOUT, WeightDropLSTM
 from papertrail.ulmfit.corpora import CorpusError, load_corpus, split_by_hash
 from papertrail.ulmfit.language_model import LanguageModel, LMSettings, LMTraining, perplexity
@@ -33,6 +40,7 @@ SIZES = (
     (128, 256, 3, 8000),
     (128, 192, 3, 8000),
 )  # embedding, hidden, layers, vocabulary
+COMMAND = "python benchmarks/awd_lstm.py --record"
 LEARNED = (SIZES[2], 300_000, (0, 1, 2))  # size, words, seeds: which softmax learns how much
 FULL, OURS, TORCH, ALONE, LOOP = (
     "one softmax, tied",
@@ -99,21 +107,37 @@ def build(way: str, size: tuple[int, int, int, int], sizes: ModelSizes) -> Langu
     return model
 
 
-def check_the_loop(size: tuple[int, int, int, int], ids: Tensor) -> None:
-    """Both LSTMs must give the same numbers.
+def check(size: tuple[int, int, int, int], ids: Tensor) -> None:
+    """Values, and gradients of the encoder's weights, against float64.
+
+    Both LSTMs are compared with the loop; each softmax with minus the logarithms of its own probabilities of all words.
 
     Raises:
-        RuntimeError: they do not, so that timing them would compare nothing.
+        WrongResult: a way is off by more than round-off.
     """
-    sizes = replace(sizes_of(size), dropouts=NO_DROPOUT)
-    outputs = []
-    for way in (ALONE, LOOP):
+    sizes, words = replace(sizes_of(size), dropouts=NO_DROPOUT), ids[:200].view(4, 50)
+
+    def run(way: str, reference: bool) -> list[Tensor]:
         with seeded(0):
-            outputs.append(build(way, size, sizes).encoder(ids[:200].view(4, 50)).output)
-    if (off := (outputs[0] - outputs[1]).abs().max().item()) > 1e-5:
-        raise RuntimeError(f"the loop is off by {off:.1e}; not timed")
+            model = build(LOOP if reference and way == ALONE else way, size, sizes).eval()
+        model = model.double() if reference else model
+
+        def losses(*_: Tensor) -> Tensor:
+            output, targets = model.encoder(words[:, :-1]).output.flatten(0, 1), words[:, 1:].flatten()
+            if not reference or way in (ALONE, LOOP):
+                return model.softmax(output, targets)
+            whole = model.softmax.inner.log_prob if way == TORCH else model.softmax.log_probabilities
+            return -whole(output).gather(1, targets[:, None])[:, 0]
+
+        return with_gradients(
+            losses, list(model.encoder.parameters()), torch.ones(4 * 49, dtype=model.encoder.weight.dtype)
+        )
+
+    for way in (ALONE, LOOP, FULL, OURS, TORCH):
+        refuse_wrong(way, run(way, False), run(way, True))
 
 
+@cache
 def text(vocab_size: int) -> tuple[Tensor, Tensor, str]:
     """Numbers of words to learn from and to judge on, and where they come from."""
     try:
@@ -162,31 +186,39 @@ class Speed:
 
 
 def measure_speeds(
-    size: tuple[int, int, int, int], ways: Iterable[str], ids: Tensor, rounds: int, steps: int
-) -> tuple[list[Speed], list[float]]:
-    """Alternating rounds of `steps` updates each; the first round is not counted."""
+    size: tuple[int, int, int, int],
+    ways: Iterable[str],
+    ids: Tensor,
+    rounds: int,
+    steps: int,
+    yardstick: Yardstick,
+) -> list[Speed]:
+    """Alternating rounds of `steps` updates each."""
     settings = LMSettings(passes=10)
-    trainings, times, gemm = {}, {}, []
+    trainings = {}
     for way in ways:
         with seeded(0):
-            trainings[way], times[way] = LMTraining(build(way, size, sizes_of(size)), ids, settings), []
-    for _ in range(rounds + 1):
-        for way, training in trainings.items():
-            words = settings.batch_size * sum(
-                n for _, n in training.pieces[training.step : training.step + steps]
-            )
-            start = time.process_time()
-            training.run(steps)
-            times[way].append(words / (time.process_time() - start))
-        gemm.append(measure_gemm())
+            trainings[way] = LMTraining(build(way, size, sizes_of(size)), ids, settings)
+
+    def once(training: LMTraining) -> tuple[float]:
+        pieces = training.pieces[training.step : training.step + steps]
+        words = settings.batch_size * sum(length for _, length in pieces)
+        start = time.process_time()
+        training.run(steps)
+        return (words / (time.process_time() - start),)
+
+    before = len(yardstick.values)
+    rates = alternate(
+        {way: partial(once, training) for way, training in trainings.items()}, rounds, yardstick
+    )
+    gemm = quartiles(yardstick.values[before:])[1]
     found = []
     for way, training in trainings.items():
-        low, middle, high = quartiles(times[way][1:])
+        (rate,) = rates[way]
         cost = flops(way, size, ids)
-        share = middle * cost / (quartiles(gemm)[1] * 1e9)
         number = sum(p.numel() for p in training.parameters)
-        found.append(Speed(way, size, (low, middle, high), number, cost, share))
-    return found, gemm
+        found.append(Speed(way, size, tuple(rate), number, cost, rate[1] * cost / (gemm * 1e9)))
+    return found
 
 
 def measure_learning(
@@ -204,40 +236,32 @@ def measure_learning(
     return found
 
 
+def say(size: tuple[int, int, int, int], found: list[Speed], source: str) -> None:
+    """One size of the terminal's table."""
+    print(f"embedding {size[0]}, hidden {size[1]} x {size[2]}, {size[3]} words; text: {source}")
+    for speed in found:
+        low, middle, high = speed.words_per_second
+        rate = f"{middle:8.0f} words/s ({low:.0f} to {high:.0f})"
+        work = f"{speed.flops_per_word / 1e6:6.2f} MFLOP a word"
+        print(f"  {speed.way:26} {rate}, {work}, {speed.share_of_gemm:4.0%} of a matrix product", flush=True)
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--record", action="store_true", help="write the chapter's record")
-    parser.add_argument("--quick", action="store_true", help="one size, few words: does it run?")
-    given = parser.parse_args()
-    if given.quick and given.record:
-        parser.error("--quick measures too little to be recorded")
-    torch.set_num_threads(1)
-    load_before, gemm, speeds = os.getloadavg()[0], [], []
-    for size in SIZES[:1] if given.quick else SIZES:
-        train, held_out, source = text(size[3])
-        check_the_loop(size, train)
+    given = parse(parser(__doc__, "eleven minutes of one core", rounds=9))
+    yardstick, speeds = Yardstick(), []
+    for size in progress(SIZES[2:] if given.quick else SIZES, "sizes"):
+        train, _, source = text(size[3])
+        check(size, train)
         ways = (FULL, OURS, TORCH, ALONE, LOOP)
-        found, yardstick = measure_speeds(size, ways, train, *((1, 1) if given.quick else (9, 4)))
-        speeds, gemm = speeds + found, gemm + yardstick
-        print(f"embedding {size[0]}, hidden {size[1]} x {size[2]}, {size[3]} words; text: {source}")
-        for speed in found:
-            low, middle, high = speed.words_per_second
-            print(f"  {speed.way:26} {middle:8.0f} words/s ({low:.0f} to {high:.0f}), "
-                  f"{speed.flops_per_word / 1e6:6.2f} MFLOP a word, {speed.share_of_gemm:4.0%} of a matrix product",
-                  flush=True)  # fmt: skip
-    size, words, seeds = (SIZES[0], 5_000, (0,)) if given.quick else LEARNED
-    train, held_out, source = text(size[3])
-    learned = measure_learning(size, words, seeds, train, held_out)
-    load = [load_before, os.getloadavg()[0]]
-    print("GEMM", [round(x, 1) for x in quartiles(gemm)], "load", load)
-    if given.record:
-        data = {
-            "speeds": [asdict(speed) for speed in speeds],
-            "perplexities": learned, "learned": {"size": size, "words": words, "seeds": seeds},
-            "gemm": quartiles(gemm), "text": source, "load": load,
-        }  # fmt: skip
-        print(save_record("ulmfit", "speed", "python benchmarks/awd_lstm.py --record", rounded(data)))
-    return 0
+        found = measure_speeds(size, ways, train, given.rounds, 1 if given.quick else 4, yardstick)
+        say(size, found, source)
+        speeds += found
+    data = {"speeds": [asdict(speed) for speed in speeds], "text": source}
+    if not given.quick:
+        size, words, seeds = LEARNED
+        data["perplexities"] = measure_learning(size, words, seeds, *text(size[3])[:2])
+        data["learned"] = {"size": size, "words": words, "seeds": seeds}
+    return finish(given, ("ulmfit", "speed"), COMMAND, data, yardstick)
 
 
 if __name__ == "__main__":

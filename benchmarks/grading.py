@@ -265,7 +265,7 @@ def main() -> int:
             continue
         load = os.getloadavg()[0]
         more = f" --submissions {many}" if half == "chapters" and many != 5 else ""
-        command = f".venv/bin/python benchmarks/grading.py --record --only {half}{more}"
+        command = f"python benchmarks/grading.py --record --only {half}{more}"
 
         def keep(found: dict, name: str = name, load: float = load, command: str = command) -> None:
             if given.record:

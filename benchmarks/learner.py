@@ -172,7 +172,7 @@ def main() -> int:
     for row in found["rows"]:
         print(", ".join(f"{key} {value:g}" for key, value in row.items()))
     if given.record:
-        command = ".venv/bin/python benchmarks/learner.py --record"
+        command = "python benchmarks/learner.py --record"
         packages = ("torch", "jupyterlab", "jupyter-server", "ipykernel")
         print(save_record("coursework", "learner", command, found, packages=packages))
     return 0

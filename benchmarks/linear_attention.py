@@ -2,20 +2,18 @@
 
     .venv/bin/python benchmarks/linear_attention.py [--peers FOLDER] [--record] [--quick]
 
-Run it by hand on a quiet machine. Every figure is CPU time of one thread, the median of alternating rounds; values and
-gradients of each way are compared with a float64 reference first; a 512-cubed matrix product is timed in the same loop.
-`--record` writes book/results/fast_weights/cost.json, which chapter 3 draws.
-
-FOLDER holds unpacked source distributions, none of which the course installs: pytorch-fast-transformers-0.4.0 (its C++
-kernel is built here twice: with its own flags on top of Python's -O3, and with -march=native), fla_core-0.6.0,
-performer-pytorch-1.1.4, and einops, which the last two import.
+Run it by hand on a quiet machine; the method is that of papertrail.benchmarking. `--record` writes
+book/results/fast_weights/cost.json, which chapter 3 draws, and wants the peers. `python benchmarks/peers.py FOLDER`
+fetches them: pytorch-fast-transformers 0.4.0 (its C++ kernel is built here twice: with its own flags on top of Python's
+-O3, and with -march=native), fla-core 0.6.0, and performer-pytorch 1.1.4. Without them the course's own ways are
+measured.
 """
 
-import argparse
 import importlib.util
 import os
 import subprocess
 import sys
+from argparse import SUPPRESS, Namespace
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,29 +22,36 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from papertrail.experiments import rounded, save_record
+from papertrail.benchmarking import Yardstick, finish, parse, parser, refuse_wrong, with_gradients
 from papertrail.fast_weights.cost import (
     CHAPTER,
     WAYS,
     Attention,
+    Cost,
     delta,
     make_inputs,
     measure_decoding,
-    measure_gemm,
     measure_memory,
     measure_time,
     own_layout,
-    quartiles,
 )
 from papertrail.fast_weights.delta_rule import delta_rule
 from papertrail.fast_weights.linear_attention import linear_attention
 
 HEADS, DIM = 8, 64
 LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+QUICK = (1024,)
 LIMITS = {"naive softmax": 4096, "cumulative sum": 1024, "delta, step by step": 1024,
           "fla naive chunk, delta": 4096}  # fmt: skip
 MEMORY_AT = 4096  # of everything; the course's own ways at every length
 DECODED = (256, 1024, 4096, 16384)
+COMMAND = "python benchmarks/linear_attention.py --peers FOLDER --record"
+FAST_TRANSFORMERS, FLA, PERFORMER = (
+    "pytorch-fast-transformers-0.4.0",
+    "fla_core-0.6.0",
+    "performer-pytorch-1.1.4",
+)
+EINOPS = "einops-0.8.1"  # what fla's files import
 
 
 def load(name: str, path: Path):
@@ -61,9 +66,7 @@ def fast_transformers(folder: Path, name: str, flags: list[str]) -> Attention:
     """Its CausalLinearAttention without the feature map: the compiled product, and the normalizer in torch."""
     from torch.utils.cpp_extension import load as build
 
-    source = (
-        folder / "pytorch-fast-transformers-0.4.0/fast_transformers/causal_product/causal_product_cpu.cpp"
-    )
+    source = folder / FAST_TRANSFORMERS / "fast_transformers/causal_product/causal_product_cpu.cpp"
     target = folder / "built" / name
     target.mkdir(parents=True, exist_ok=True)
     flags = ["-O3", "-fopenmp", "-ffast-math", *flags]
@@ -93,16 +96,10 @@ def fast_transformers(folder: Path, name: str, flags: list[str]) -> Attention:
     return attention
 
 
-def peers(folder: Path | None) -> tuple[dict[str, Attention], dict[str, Attention]]:
-    """Other people's linear attention without a feature map, and other people's delta rule (which scales q)."""
-    if folder is None:
-        return {}, {}
-    sys.path.insert(0, str(folder / "site"))
-    found: dict[str, Attention] = {
-        "fast-transformers, as shipped": fast_transformers(folder, "ft_as_shipped", []),
-        "fast-transformers, native": fast_transformers(folder, "ft_tuned", ["-march=native"]),
-    }
-    naive = load("fla_linear", folder / "fla/fla/ops/linear_attn/naive.py")
+def flash_linear_attention(folder: Path) -> tuple[Attention, Attention]:
+    """Its chunked form in plain PyTorch, for its own layout and for views of ours."""
+    sys.path.insert(0, str(folder / EINOPS))
+    naive = load("fla_linear", folder / FLA / "fla/ops/linear_attn/naive.py")
 
     def fla(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return naive.naive_chunk_linear_attn(q, k, v, scale=1.0, normalize=True)
@@ -112,22 +109,68 @@ def peers(folder: Path | None) -> tuple[dict[str, Attention], dict[str, Attentio
         return fla(*(x.transpose(1, 2) for x in (q, k, v))).transpose(1, 2)
 
     fla.sequence_first = True
-    found |= {"fla naive chunk": fla, "fla naive chunk, our layout": fla_view}
-    source = (folder / "pp/performer_pytorch/performer_pytorch.py").read_text()
-    start = source.index("def causal_linear_attention_noncuda")
-    scope: dict = {"torch": torch}
-    exec(
-        source[start : source.index("\nclass ", start)], scope
-    )  # the module itself imports packages it does not need
-    performer = scope["causal_linear_attention_noncuda"]
-    found["performer-pytorch"] = lambda q, k, v: performer(q, k, v)
-    rule = load("fla_delta", folder / "fla/fla/ops/delta_rule/naive.py")
+    return fla, fla_view
+
+
+def flash_linear_delta(folder: Path) -> Attention:
+    """Its chunked delta rule in plain PyTorch, which scales q."""
+    sys.path.insert(0, str(folder / EINOPS))
+    rule = load("fla_delta", folder / FLA / "fla/ops/delta_rule/naive.py")
 
     def fla_delta(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         half = torch.full(q.shape[:3], 0.5)
         return rule.delta_rule_chunkwise(q, F.normalize(k, dim=-1), v, half)[0]
 
-    return found, {"fla naive chunk, delta": fla_delta}
+    return fla_delta
+
+
+def performer_pytorch(folder: Path) -> Attention:
+    """Its causal form without CUDA, by itself: the module imports packages that this function does not need."""
+    source = (folder / PERFORMER / "performer_pytorch/performer_pytorch.py").read_text(encoding="utf-8")
+    start = source.index("def causal_linear_attention_noncuda")
+    scope: dict = {"torch": torch}
+    exec(source[start : source.index("\nclass ", start)], scope)
+    return scope["causal_linear_attention_noncuda"]
+
+
+def peers(folder: Path | None) -> tuple[dict[str, Attention], dict[str, Attention], list[str]]:
+    """Other people's linear attention without a feature map, their delta rules, and what could not be had, in words."""
+    if folder is None:
+        return {}, {}, []
+    found: dict[str, Attention] = {}
+    deltas: dict[str, Attention] = {}
+    missing = []
+
+    def bring(what: str, get: Callable[[], dict[str, Attention]], into: dict[str, Attention]) -> None:
+        try:
+            into |= get()
+        except (OSError, ImportError, RuntimeError, subprocess.SubprocessError) as error:
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            missing.append(f"{what}: {reason[0][:200]}")
+
+    def fla_pair() -> dict[str, Attention]:
+        return dict(
+            zip(
+                ("fla naive chunk", "fla naive chunk, our layout"),
+                flash_linear_attention(folder),
+                strict=True,
+            )
+        )
+
+    for name, label, flags in (
+        ("ft_as_shipped", "as shipped", []),
+        ("ft_tuned", "native", ["-march=native"]),
+    ):
+        label = f"fast-transformers, {label}"
+        bring(
+            label,
+            lambda name=name, label=label, flags=flags: {label: fast_transformers(folder, name, flags)},
+            found,
+        )
+    bring("fla naive chunk", fla_pair, found)
+    bring("performer-pytorch", lambda: {"performer-pytorch": performer_pytorch(folder)}, found)
+    bring("fla naive chunk, delta", lambda: {"fla naive chunk, delta": flash_linear_delta(folder)}, deltas)
+    return found, deltas, missing
 
 
 def cumulated(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -153,28 +196,20 @@ def reference(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return weights @ v.double() / weights.sum(-1, keepdim=True)
 
 
-def compare(ways: dict[str, Callable], truth: Callable, inputs: list[Tensor]) -> None:
+def compare(ways: dict[str, Attention], truth: Attention, inputs: list[Tensor]) -> None:
     """Values and gradients against float64; refuse to time what is wrong.
 
     Raises:
-        RuntimeError: a way is off by more than 1e-4 of the largest entry.
+        WrongResult: a way is off by more than round-off.
     """
     exact = [x.detach().double().requires_grad_() for x in inputs]
-    expected = truth(*exact)
-    weights = torch.randn(expected.shape, generator=torch.Generator().manual_seed(2))
-    expected = [expected, *torch.autograd.grad(expected, exact, weights.double())]
+    weights = torch.randn(inputs[2].shape, generator=torch.Generator().manual_seed(2))
+    expected = with_gradients(truth, exact, weights.double())
     for name, way in ways.items():
         fresh = [own_layout(way, x).clone().requires_grad_() for x in inputs]
-        out = way(*fresh)
-        found = [out, *torch.autograd.grad(out, fresh, own_layout(way, weights))]
+        found = with_gradients(way, fresh, own_layout(way, weights))
         found = [x.transpose(1, 2) if getattr(way, "sequence_first", False) else x for x in found]
-        off = max(
-            ((a.double() - b).abs().max() / b.abs().max()).item()
-            for a, b in zip(found, expected, strict=True)
-        )
-        print(f"  {name:32} off by {off:.1e}")
-        if off > 1e-4:
-            raise RuntimeError(f"{name}: off by {off:.1e} of the largest entry; not timed")
+        print(f"  {name:32} off by {refuse_wrong(name, found, expected):.1e}")
 
 
 def children(names: list[str], length: int, arguments: list[str]) -> dict[str, float]:
@@ -188,62 +223,64 @@ def children(names: list[str], length: int, arguments: list[str]) -> dict[str, f
     return found
 
 
+def say(cost: Cost) -> None:
+    """A line of the terminal's table."""
+    forward, (low, both, high) = cost.forward[1] * 1e3, (x * 1e3 for x in cost.both)
+    memory = "" if cost.extra_mib is None else f"{cost.extra_mib:7.1f} MiB"
+    times = f"forward {forward:9.2f}, both {both:9.2f} ms ({low:.2f} to {high:.2f})"
+    print(f"{cost.length:6} {cost.way:30} {times} {memory}", flush=True)
+
+
+def measure_all(ways: dict[str, Attention], given: Namespace, yardstick: Yardstick) -> list[Cost]:
+    """Every way at every length, up to its limit, with memory where that is wanted."""
+    arguments = ["--peers", str(given.peers)] if given.peers else []
+    costs = []
+    for length in given.lengths or (QUICK if given.quick else LENGTHS):
+        here = {name: way for name, way in ways.items() if length <= LIMITS.get(name, length)}
+        weighed = [name for name in here if length == MEMORY_AT or name in (*WAYS, "linear, map excluded")]
+        extra = {} if given.quick else children(weighed, length, arguments)
+        rounds = given.rounds if length <= MEMORY_AT else max(3, given.rounds // 2)
+        for cost in measure_time(here, length, heads=HEADS, dim=DIM, rounds=rounds, yardstick=yardstick):
+            costs.append(replace(cost, extra_mib=extra.get(cost.way)))
+            say(costs[-1])
+    return costs
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peers", type=Path, help="folder with other people's unpacked packages")
-    parser.add_argument("--record", action="store_true", help="write the chapter's record")
-    parser.add_argument("--rounds", type=int, default=7, help="rounds up to 4096 positions (default: 7)")
-    parser.add_argument("--lengths", type=int, nargs="*", default=LENGTHS, help="sequence lengths")
-    parser.add_argument("--memory", nargs=2, metavar=("WAY", "LENGTH"), help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    others, other_deltas = peers(given.peers)
+    options = parser(__doc__, "about ten minutes of one core", rounds=7)
+    options.add_argument(
+        "--peers", type=Path, metavar="FOLDER", help="where benchmarks/peers.py put other people's code"
+    )
+    options.add_argument("--lengths", type=int, nargs="*", help="sequence lengths")
+    options.add_argument("--memory", nargs=2, metavar=("WAY", "LENGTH"), help=SUPPRESS)
+    given = parse(options)
+    others, other_deltas, missing = peers(given.peers)
     plain = {"linear, map excluded": without_map, "cumulative sum": cumulated, **others}
     ways = {**WAYS, **plain, "delta, step by step": stepwise, **other_deltas}
     if given.memory:
         print(measure_memory(ways[given.memory[0]], int(given.memory[1]), heads=HEADS, dim=DIM))
         return 0
+    for line in missing:
+        print(f"not there, and left out: {line}")
+    if given.record and (missing or not given.peers):
+        options.error(
+            "--record wants every peer: run `python benchmarks/peers.py FOLDER`, then give --peers FOLDER"
+        )
 
     inputs = make_inputs(256, 2, DIM)
     compare(plain, reference, inputs)
     compare({"delta": delta}, stepwise, inputs)
     compare(other_deltas, lambda q, k, v: stepwise(q * DIM**-0.5, k, v), inputs)
-    arguments = ["--peers", str(given.peers)] if given.peers else []
-    load_before, gemm, costs = os.getloadavg()[0], [], []
-    for length in given.lengths:
-        here = {name: way for name, way in ways.items() if length <= LIMITS.get(name, length)}
-        rounds = given.rounds if length <= 4096 else max(3, given.rounds // 2)
-        weighed = [name for name in here if length == MEMORY_AT or name in (*WAYS, "linear, map excluded")]
-        extra = children(weighed, length, arguments)
-        for cost in measure_time(
-            here, length, heads=HEADS, dim=DIM, rounds=rounds, between=lambda: gemm.append(measure_gemm())
-        ):
-            name = cost.way
-            costs.append(replace(cost, extra_mib=extra.get(name)))
-            forward, both = (row[1] * 1e3 for row in (costs[-1].forward, costs[-1].both))
-            spread = (costs[-1].both[2] - costs[-1].both[0]) * 1e3
-            memory = f"{extra[name]:7.1f} MiB" if name in extra else ""
-            print(f"{length:6} {name:30} {forward:9.2f} {both:9.2f} ms  +-{spread:6.2f} {memory}", flush=True)
-    decoding = [measure_decoding(length, heads=4, dim=DIM) for length in DECODED]
-    print(
-        "GEMM",
-        [round(x, 1) for x in quartiles(gemm)],
-        "load before",
-        load_before,
-        "after",
-        os.getloadavg()[0],
-    )
-    if given.record:
-        data = {
-            "costs": [asdict(cost) for cost in costs],
-            "decoding": [asdict(row) for row in decoding],
-            "gemm": quartiles(gemm), "heads": HEADS, "dim": DIM, "rounds": given.rounds,
-            "load": [load_before, os.getloadavg()[0]],
-            "peers": "pytorch-fast-transformers 0.4.0, fla-core 0.6.0, performer-pytorch 1.1.4" if given.peers else "",
-        }  # fmt: skip
-        command = "python benchmarks/linear_attention.py --peers FOLDER --record"
-        print(save_record(CHAPTER, "cost", command, rounded(data)))
-    return 0
+    yardstick = Yardstick()
+    costs = measure_all(ways, given, yardstick)
+    decoding = [measure_decoding(length, heads=4, dim=DIM) for length in (QUICK if given.quick else DECODED)]
+    data = {
+        "costs": [asdict(cost) for cost in costs],
+        "decoding": [asdict(row) for row in decoding],
+        "heads": HEADS, "dim": DIM, "rounds": given.rounds,
+        "peers": "pytorch-fast-transformers 0.4.0, fla-core 0.6.0, performer-pytorch 1.1.4" if given.peers else "",
+    }  # fmt: skip
+    return finish(given, (CHAPTER, "cost"), COMMAND, data, yardstick)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """Shared fixtures: where things are, which Pythons there are, and how the tests are shared out among workers."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -54,6 +57,20 @@ def site(root) -> Path:
     folder = Path(os.environ.get("PAPERTRAIL_SITE") or root / "_build" / "html")
     assert (folder / "index.html").exists(), "no site at _build/html: run `make book` first"
     return folder
+
+
+@pytest.fixture(scope="session")
+def script(root) -> Callable[[str], ModuleType]:
+    """Loads a script of benchmarks/ as a module."""
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"benchmark_{name}", root / "benchmarks" / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses and forked processes look it up
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 def pythons(version: str) -> Iterator[str]:

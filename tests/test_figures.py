@@ -128,6 +128,35 @@ def test_show_sends_two_faces_and_the_alternative_text_once(monkeypatch):
     assert bundle["text/html"].startswith('<figure class="pt-figure"><svg')
 
 
+@pytest.mark.parametrize(
+    "put",
+    [lambda **o: figures.show(*draw(2), **o), lambda **o: figures.show_table(["a"], [["1"]], **o),
+     lambda **o: figures.moving_figure(draw, FRAMES, name="demo", question="How high?", **o)],
+    ids=["show", "table", "moving"],
+)  # fmt: skip
+def test_what_is_drawn_from_records_says_so_in_a_line_for_each(monkeypatch, put):
+    sent = capture(monkeypatch)
+    monkeypatch.setattr("IPython.get_ipython", object)
+    monkeypatch.setattr(
+        "papertrail.experiments.load_file", lambda chapter, name: {
+            "date": "2026-01-02", "machine": "Linux x86_64, 2 cores", "cpu_seconds": {"run": 30, "long": 7000}[name],
+            "command": f"python -m x {name} <y>",
+        },
+    )  # fmt: skip
+    put()
+    before = len(sent)
+    put(recorded="some_chapter.run some_chapter.long")
+    _, one, two = (bundle for bundle, _ in sent[before:])
+    assert (
+        one["text/plain"] == "Recorded 2026-01-02 on Linux x86_64, 30 s of one core, by python -m x run <y>"
+    )
+    assert "1.9 h of one core" in two["text/plain"]
+    assert (
+        two["text/html"].startswith('<p class="pt-recorded">')
+        and "<code>python -m x long &lt;y&gt;</code>" in two["text/html"]
+    )
+
+
 def test_in_a_plain_script_a_figure_is_told_in_words(monkeypatch, capsys):
     sent = capture(monkeypatch)
     figures.show(*draw(2))

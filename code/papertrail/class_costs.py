@@ -37,7 +37,7 @@ class Assumptions:
 
 @dataclass(frozen=True)
 class Records:
-    """The measured figures, as the record files hold them."""
+    """The measured figures: the tables of the records, and the status page's file."""
 
     grading: dict[str, Any]
     sizes: dict[str, Any]
@@ -59,7 +59,8 @@ def load_records() -> Records:
         *(results / "coursework" / f"{name}.json" for name in ("grading", "class_sizes", "learner", "site")),
         results / "status.json",
     ]
-    return Records(*(json.loads(path.read_text(encoding="utf-8")) for path in paths))
+    *records, status = (json.loads(path.read_text(encoding="utf-8")) for path in paths)
+    return Records(*(record["table"] for record in records), status)
 
 
 def at_least(least: float, **given: float) -> None:

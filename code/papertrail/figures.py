@@ -17,6 +17,8 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from papertrail.durations import spell
+
 INK, MUTED, PAPER, GRID = "#1f2328", "#57606a", "#fffffe", "#d0d7de"
 BLUE, ORANGE, GREEN, PURPLE = "#0067a3", "#a84300", "#006b47", "#8a3b7c"
 PALE_BLUE, PALE_ORANGE, PALE_GREEN = "#dbeefa", "#fbe8da", "#d9f2e6"
@@ -160,13 +162,18 @@ def _portable(key: str, value: str, prefix: str) -> str:
     return value
 
 
-def show(fig: Figure, alt: str) -> None:
+def show(fig: Figure, alt: str, *, recorded: str = "") -> None:
     """Display a figure with its alternative text (the only place where that text is written).
 
     The site takes the HTML face; JupyterLab, GitHub and printing take the SVG. A plain script gets the text.
 
+    Args:
+        recorded: the records that it is drawn from, as "chapter.name", with spaces between several. A line below
+            the figure then says so.
+
     Raises:
         ValueError: `alt` is empty.
+        FileNotFoundError: there is no such record.
     """
     from IPython import get_ipython
     from IPython.display import display
@@ -181,14 +188,33 @@ def show(fig: Figure, alt: str) -> None:
         "text/plain": f"Figure: {alt}",
     }
     display(bundle, raw=True, metadata={"papertrail": {"alt": alt}})
+    _show_records(recorded)
 
 
-def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, sortable: bool = False) -> None:
+def _show_records(names: str) -> None:
+    """A line for each record: that this was recorded, when, on what, for how long, and how to make it again."""
+    from IPython.display import display
+
+    from papertrail.experiments import load_file
+
+    for name in names.split():
+        record = load_file(*name.split("."))
+        took = spell(record["cpu_seconds"])
+        said = f"Recorded {record['date']} on {record['machine'].split(',')[0]}, {took} of one core, by "
+        command = f"<code>{html.escape(record['command'])}</code>"
+        face = f'<p class="pt-recorded">{html.escape(said)}{command}</p>'
+        display({"text/html": face, "text/plain": said + record["command"]}, raw=True)
+
+
+def show_table(
+    header: Sequence[str], rows: Sequence[Sequence[Any]], *, sortable: bool = False, recorded: str = ""
+) -> None:
     """Display a small table as real table cells, with aligned text beside it for terminals and for nbval.
 
     Args:
         sortable: for a long table. The site's script makes its headings buttons that sort, and the table scrolls
             under its headings. Without scripts it is a plain table.
+        recorded: as for `show`.
 
     Raises:
         ValueError: a row's length differs from the header's.
@@ -213,13 +239,19 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, sortable
     name = html.escape(f"Table: {', '.join(header)}")
     face = f'<div class="pt-scroll{frame}" tabindex="0" role="region" aria-label="{name}">{table}</div>'
     display({"text/html": face, "text/plain": plain}, raw=True)
+    _show_records(recorded)
 
 
 Drawing = tuple[Figure, str]  # a figure and its alternative text
 
 
 def moving_figure(
-    draw: Callable[[Any], Drawing], frames: Sequence[tuple[str, Any]], *, name: str, question: str
+    draw: Callable[[Any], Drawing],
+    frames: Sequence[tuple[str, Any]],
+    *,
+    name: str,
+    question: str,
+    recorded: str = "",
 ) -> None:
     """Display one figure for each of a few settings, with a control that chooses among them.
 
@@ -232,6 +264,7 @@ def moving_figure(
         frames: pairs of a short label and the setting handed to `draw`; 2 to 12 of them, labels unique.
         name: an identifier, unique on the page: lower-case letters, digits and hyphens.
         question: what moving the control answers; it becomes the group's legend.
+        recorded: as for `show`.
 
     Raises:
         ValueError: too few or too many frames, a frame that is no pair, a repeated label, an empty `question`,
@@ -262,6 +295,7 @@ def moving_figure(
         "text/plain": f"Moving figure, {len(frames)} frames: {question} ({', '.join(labels)})",
     }  # fmt: skip
     display(bundle, raw=True)
+    _show_records(recorded)
 
 
 def moving_html(

@@ -1,29 +1,35 @@
-"""The Sphinx extension of the course's site: the ledger, its badges, the status table, and what keeps pages
+"""The Sphinx extension of the course's site: the ledger, its badges, tables of what was measured, and what keeps pages
 offline.
 
 It needs no torch: pages are built from the committed notebooks and from the ledger's stored numbers.
 """
 
+import functools
+import gc
+import hashlib
 import html
 import json
 import os
 import re
 import subprocess
-from datetime import date
-from importlib.util import find_spec
+from collections.abc import Iterable
 from pathlib import Path
-from shutil import copy, copytree
 from typing import Any
 
+import pybtex.plugin
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 from sphinx.search.en import SearchEnglish
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.logging import getLogger
 
-from papertrail import __version__, claims, class_costs_site
+from papertrail import __version__, claims, class_costs_site, speed_claims, speed_tables
+from papertrail.recorded_page import RecordedDirective
+from papertrail.site_status import BudgetDirective, StatusDirective
+from papertrail.site_weight import keep_pages_offline, lighten, load_what_the_page_needs
 
 LEDGER_PAGE = "book/claims"
 BUTTON_HOSTS = ("github.com", "gitlab.com")  # others the theme refuses to build with
@@ -62,10 +68,17 @@ class claim_reference(nodes.General, nodes.Inline, nodes.Element):
     """Placeholder for a badge, resolved once the page's address is known."""
 
 
+def note_ledger(env: BuildEnvironment) -> None:
+    """The page that is being read is built anew when a row or the evidence of any chapter changes."""
+    for path in sorted((claims.book_folder() / "claims").iterdir()):
+        env.note_dependency(str(path))
+
+
 class ClaimRole(SphinxRole):
     """{claim}`id`: the verdict of a ledger row as a badge that links to the row."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        note_ledger(self.env)
         return [claim_reference("", claim=self.text)], []
 
 
@@ -91,8 +104,7 @@ class LedgerDirective(SphinxDirective):
         rows = [claim for claim in self.env.papertrail_claims if claim.chapter == self.arguments[0]]
         if not rows:
             raise self.error(f"the ledger has no chapter {self.arguments[0]!r}")
-        self.env.note_dependency(str(claims.book_folder() / "claims" / f"{self.arguments[0]}.yml"))
-        self.env.note_dependency(str(claims.book_folder() / "claims" / "evidence.json"))
+        note_ledger(self.env)
         if "short" in self.options:
             return self.summary(rows)
         return [node for row in rows for node in self.card(row)]
@@ -157,6 +169,7 @@ class LedgerFilterDirective(SphinxDirective):
     """Controls that narrow the rows on the page; without scripts they stay hidden and every row is shown."""
 
     def run(self) -> list[nodes.Node]:
+        note_ledger(self.env)
         return [nodes.raw("", filter_form(self.env.papertrail_claims), format="html")]
 
 
@@ -177,27 +190,18 @@ class MovingDirective(SphinxDirective):
         raise self.error(f"{path.name} stores no moving figure called {name!r}")
 
 
-def status_text(status: dict[str, Any]) -> str:
-    """book/results/status.json as a table and a sentence; a number and its unit stay on one line."""
-    lines = ["| notebook | CPU time | slowest cell, by the clock | peak memory |", "|---|---|---|---|"]
-    lines += [
-        f"| []({n['notebook']}) | {n['cpu_seconds']:.1f}\u00a0s | {n['slowest_cell_seconds']:.1f}\u00a0s "
-        f"| {n['peak_mib']:.0f}\u00a0MiB |"
-        for n in status["notebooks"]
-    ]
-    day = date.fromisoformat(status["date"])
-    versions = ", ".join(f"{name} {version}" for name, version in status["versions"].items())
-    measured = f"Measured on {day.day} {day:%B %Y} on {status['machine']}, by `make status`."
-    return "\n".join([*lines, "", f"{measured} Versions: {versions}."])
+class BenchmarkTableDirective(SphinxDirective):
+    """What one benchmark's record says of the course's claims about speed: `{benchmark-table} rmsnorm`."""
 
-
-class StatusDirective(SphinxDirective):
-    """Run time, peak memory and versions of every notebook, from book/results/status.json."""
+    required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        path = claims.book_folder() / "results" / "status.json"
+        try:
+            path = speed_claims.record_file(self.arguments[0])
+        except ValueError as error:
+            raise self.error(str(error)) from None
         self.env.note_dependency(str(path))
-        return self.parse_text_to_nodes(status_text(json.loads(path.read_text(encoding="utf-8"))))
+        return self.parse_text_to_nodes(speed_tables.page_text(self.arguments[0]))
 
 
 def mark_chinese_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -223,6 +227,33 @@ class EnglishAndChineseSearch(SearchEnglish):
 def load_ledger(app: Sphinx) -> None:
     app.env.papertrail_claims = claims.load()
     app.env.papertrail_evidence = claims.load_evidence()
+
+
+def fingerprint(files: Iterable[Path]) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
+
+
+def note_what_pages_are_made_with(app: Sphinx, config: Config) -> None:
+    """Beyond its source a page depends on this code, and on the site's own sheets and scripts, whose addresses carry
+    checksums: when the one has changed, a build reads every page anew, and for the other it writes every page anew.
+    """
+    code, assets = Path(__file__).parent, Path(app.confdir) / "book" / "_assets"
+    config.papertrail_code = fingerprint([*code.glob("site*.py"), code / "claims.py"])
+    config.papertrail_assets = fingerprint(assets.iterdir())
+
+
+def save_work() -> None:
+    """Two things that make a cold build a third quicker: pybtex looks for its installed plugins once and not once a
+    citation, and Python looks for garbage less often, because a book's trees of nodes are none.
+
+    Raises:
+        RuntimeError: pybtex finds its plugins in another way; then look where a build spends its time.
+    """
+    if not hasattr(pybtex.plugin, "entry_points"):
+        raise RuntimeError("pybtex.plugin has no entry_points any more: see save_work in site.py")
+    if not hasattr(pybtex.plugin.entry_points, "cache_info"):
+        pybtex.plugin.entry_points = functools.cache(pybtex.plugin.entry_points)
+    gc.set_threshold(100_000, 50, 100)
 
 
 def _origin(root: Path) -> str:
@@ -269,57 +300,6 @@ def keep_one_search(app: Sphinx, config: Config) -> None:
     config.html_theme_options.setdefault("navbar_persistent", [])
 
 
-def bring_mathjax(static: Path) -> None:
-    """Copy the parts of MathJax that pages need out of its wheel. Each build copies anew, so that neither an
-    interrupted build nor another version leaves anything behind.
-    """
-    wheel = Path(find_spec("mathjax").submodule_search_locations[0]) / "static" / "mathjax" / "es5"
-    fonts = Path("output", "chtml", "fonts", "woff-v2")
-    copytree(wheel / fonts, static / "mathjax" / fonts, dirs_exist_ok=True)
-    copy(wheel / "tex-chtml.js", static / "mathjax" / "tex-chtml.js")
-
-
-def drop_icon_script(templates: Path) -> None:
-    """Write the theme's template of scripts and style sheets without its 530 KB icon script.
-
-    Raises:
-        RuntimeError: the theme's template does not name that script exactly once.
-    """
-    theme = Path(find_spec("pydata_sphinx_theme").submodule_search_locations[0])
-    original = theme / "theme" / "pydata_sphinx_theme" / "static" / "webpack-macros.html"
-    lighter, dropped = re.subn(
-        r"\s*<script defer [^\n]*fontawesome\.js[^\n]*</script>", "", original.read_text(encoding="utf-8")
-    )
-    if dropped != 1:
-        raise RuntimeError("the theme's webpack-macros.html has changed: its icon script was not found once")
-    target = templates / "static" / "webpack-macros.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(lighter, encoding="utf-8")
-
-
-def keep_pages_offline(app: Sphinx, config: Config) -> None:
-    """Bring MathJax along from its wheel, and leave out the theme's icon script (its web font is enough).
-
-    Raises:
-        RuntimeError: the theme's template has changed, and its icon script was not found in it.
-    """
-    generated = Path(app.outdir).parent / "generated"
-    bring_mathjax(generated / "static")
-    drop_icon_script(generated / "templates")
-    config.templates_path = [str(generated / "templates"), *config.templates_path]
-    config.html_static_path = [*config.html_static_path, str(generated / "static")]
-    config.mathjax_path = "mathjax/tex-chtml.js"
-    # Its menu makes every formula a keyboard stop and offers parts that are not shipped.
-    config.mathjax3_config = {"options": {"enableMenu": False}}
-
-
-def spare_pages_without_formulas(app: Sphinx, page: str, template: str, context: dict, doctree: Any) -> None:
-    """Sphinx also gives MathJax (263 KB compressed) to a page whose children alone have formulas; take it back."""
-    if not app.env.get_domain("math").data["has_equations"].get(page):
-        scripts = context.get("script_files", [])
-        context["script_files"] = [s for s in scripts if "mathjax" not in str(getattr(s, "filename", s))]
-
-
 def visit_citation(translator: Any, node: nodes.citation) -> None:
     """docutils marks entries with a role that today's accessibility checks no longer accept inside a list."""
     if not isinstance(node.previous_sibling(), nodes.citation):
@@ -334,6 +314,9 @@ def depart_citation(translator: Any, node: nodes.citation) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    save_work()
+    app.add_config_value("papertrail_code", "", "env")
+    app.add_config_value("papertrail_assets", "", "html")
     app.add_node(claim_reference)
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     app.add_role("claim", ClaimRole())
@@ -343,11 +326,16 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("moving", MovingDirective)
     app.add_directive("status-table", StatusDirective)
     class_costs_site.register(app)
+    app.add_directive("recorded-table", RecordedDirective)
+    app.add_directive("benchmark-table", BenchmarkTableDirective)
+    app.add_directive("budget-table", BudgetDirective)
+    app.connect("config-inited", note_what_pages_are_made_with)
     app.connect("config-inited", keep_pages_offline)
     app.connect("config-inited", keep_one_search)
     app.connect("config-inited", offer_launch_buttons)
     app.connect("builder-inited", load_ledger)
     app.connect("doctree-resolved", resolve_claims)
     app.connect("doctree-resolved", mark_chinese_terms)
-    app.connect("html-page-context", spare_pages_without_formulas, priority=900)  # after Sphinx added it
+    app.connect("html-page-context", load_what_the_page_needs, priority=900)  # after all scripts were added
+    app.connect("build-finished", lighten, priority=900)  # after all sheets were copied
     return {"version": __version__, "parallel_read_safe": False, "parallel_write_safe": False}

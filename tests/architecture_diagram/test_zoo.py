@@ -14,7 +14,7 @@ from papertrail.architecture_diagram.zoo import (
     read_by_names,
     shared_probe,
 )
-from papertrail.experiments import load_record
+from papertrail.experiments import load_file
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_the_recorded_run_is_what_the_code_finds_today(zoo):
 
 
 def test_the_recorded_run_says_what_made_it_and_kept_its_budgets():
-    record = load_record("architecture_diagram", "zoo")
+    record = load_file("architecture_diagram", "zoo")
     assert (
         record["command"] == "python -m papertrail.architecture_diagram.zoo"
         and record["versions"]["transformers"]

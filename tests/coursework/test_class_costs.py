@@ -76,7 +76,7 @@ def made_up_book(records, tmp_path, monkeypatch):
     (tmp_path / "book" / "claims").mkdir()
     for name, data in (("grading", records.grading), ("class_sizes", records.sizes), ("learner", records.learner),
                        ("site", records.site)):  # fmt: skip
-        (results / "coursework" / f"{name}.json").write_text(json.dumps(data))
+        (results / "coursework" / f"{name}.json").write_text(json.dumps({"table": data}))
     (results / "status.json").write_text(json.dumps(records.status))
     monkeypatch.setenv("PAPERTRAIL_BOOK", str(tmp_path / "book"))
     return tmp_path / "book"

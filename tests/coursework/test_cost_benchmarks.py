@@ -63,13 +63,27 @@ def test_the_gradebook_without_indexes_is_the_one_that_nbgrader_makes(benchmark,
     assert ours == []
 
 
-def test_text_is_weighed_compressed_and_a_font_as_it_is(benchmark, tmp_path):
-    text, font = tmp_path / "a.css", tmp_path / "a.woff2"
-    for path in (text, font):
-        path.write_bytes(b"a" * 10_000)
-    weigh = benchmark("site_weight").sent_bytes
-    assert weigh(text) == len(gzip.compress(b"a" * 10_000, 6)) < 100
-    assert weigh(font) == 10_000
+@pytest.fixture
+def tiny_site(tmp_path):
+    """Two pages that share a style sheet."""
+    (tmp_path / "book" / "exercises").mkdir(parents=True)
+    (tmp_path / "_static").mkdir()
+    (tmp_path / "_static" / "a.css").write_text("a {}" * 5_000)
+    page = '<link rel="stylesheet" href="/_static/a.css"><link rel="icon" href="data:,"><p>{}</p>'
+    for name in ("book/index", "book/one"):
+        (tmp_path / f"{name}.html").write_text(page.format(name))
+    return tmp_path
+
+
+def test_a_file_counts_once_for_a_reader_and_again_where_nothing_is_kept(benchmark, tiny_site, monkeypatch):
+    module = benchmark("site_weight")
+    monkeypatch.setattr(module, "pages", lambda: ["book/index", "book/one"])
+    found = module.measure(tiny_site)
+    first, second = found["pages"]
+    sheet = len(gzip.compress(("a {}" * 5_000).encode(), 6))
+    assert [row["files"] for row in found["pages"]] == [2, 1]
+    assert first["bytes"] == first["alone_bytes"] and second["alone_bytes"] == second["bytes"] + sheet
+    assert found["files"] == 3 and found["compressed_bytes"] < found["disk_bytes"]
 
 
 def test_memory_is_that_of_the_processes_named(benchmark):

@@ -11,6 +11,7 @@ from papertrail.fast_weights import checks
 from papertrail.fast_weights.cost import Cost, CostRecord
 from papertrail.fast_weights.measurements import Equivalence, FormDifferences, Stability
 from papertrail.fast_weights.performer import AttentionError
+from papertrail.fast_weights.recorded_language import RecordedByteRun
 from papertrail.fast_weights.retrieval import Recall, TrainedRecall
 from papertrail.fast_weights.tasks_1992 import FlipFlop
 
@@ -54,6 +55,17 @@ def memory(naive, fused):
     return lambda: CostRecord(rows, [], [1.0] * 3, 8, 64)
 
 
+def language(**nats):
+    """Recorded byte models: held-out losses by mixer, better at the higher rate, three seeds around them."""
+    given = {"softmax": 1.65, "linear": 1.6, "delta": 1.4, "hybrid": 1.45} | nats
+    return lambda: [
+        RecordedByteRun([2.0] * 8, value + 0.01 * seed + (lr < 2e-3) * 0.02, [value] * 4, 9, mixer, lr, seed)
+        for mixer, value in given.items()
+        for lr in (1e-3, 3e-3)
+        for seed in range(3)
+    ]
+
+
 FAULTS = {
     "fwp-25-years-earlier": patched("TRANSFORMER", date(2016, 6, 12)),
     "fwp-alternative-to-recurrence": patched("flip_flop", lambda *a: flip_flop([5, None, None])),
@@ -82,6 +94,8 @@ FAULTS = {
     "delta-rule-stability": patched(
         "measure_stability", lambda sizes, length: Stability({1.4: 10.0, 1.5: 10.0}, length, 1)
     ),
+    "softmax-learns-faster-than-delta": patched("load_language", language(softmax=1.3)),
+    "some-softmax-helps-the-delta-rule": patched("load_language", language(hybrid=1.3)),
 }
 
 
@@ -134,3 +148,13 @@ def test_performers_would_hold_if_large_inputs_did_no_harm(monkeypatch):
     ):
         patched("measure_attention_error", lambda s=small, g=large, **o: attention_error(s, g))(monkeypatch)
         assert checks.performers_approximate_softmax().verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("softmax", "verdict"), [(1.65, "wrong"), (1.39, "holds-at-small-scale"), (1.4, "imprecise")]
+)
+def test_every_pair_of_rate_and_seed_has_to_agree(softmax, verdict, monkeypatch):
+    patched("load_language", language(softmax=softmax))(monkeypatch)
+    found = checks.softmax_learns_faster()
+    assert found.verdict == verdict and found.numbers["pairs"] == 6
+    assert found.numbers["other"] == "2.03", "1.41 nats, at the better rate"

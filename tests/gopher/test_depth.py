@@ -1,6 +1,5 @@
 """Norms exchanged in chapter 2's models: the models, the text, gradients, training, and the record of it."""
 
-import json
 import math
 
 import pytest
@@ -8,14 +7,13 @@ import torch
 from torch import nn
 
 from papertrail.experiments import seeded
-from papertrail.gopher import depth, recorded_depth
+from papertrail.gopher import depth
 from papertrail.gopher.depth import (
     ARMS,
     BATCH,
     LENGTH,
     VOCAB,
     DepthGradients,
-    DepthTraining,
     build,
     chain,
     chain_entropy,
@@ -153,14 +151,12 @@ def test_what_cannot_be_trained_is_named():
 
 def test_the_recorded_grid_is_whole_and_as_fixed():
     runs = load_depth()
-    keys = ("depth", "placement", "norm", "lr", "weight_mean", "start")
-    grid = [cell | {"start": "xavier"} for cell in cells()] + second_cells()
+    keys = ("depth", "placement", "norm", "lr", "weight_mean", "start", "seeds")
+    first, second = cells(range(3)), second_cells(range(3))
+    grid = [cell | {"start": "xavier"} for cell in first] + second
     assert [{key: getattr(run, key) for key in keys} for run in runs] == grid
-    assert (len(cells()), len(second_cells())) == (3 * 2 * 5 + 4, 3 * 2)
+    assert (len(first), len(second)) == (3 * 2 * 5 + 4, 3 * 2)
     assert all(len(run.losses) == 3 and {len(row) for row in run.losses} == {100} for run in runs)
-    for name, cells_of in (("depth", cells()), ("depth_post", second_cells())):
-        record = json.loads(recorded_depth.results_file("gopher", name).read_text())
-        assert record["settings"] == json.loads(json.dumps(recorded_depth.settings(cells_of)))
     starts = load_depth_gradients()
     assert {(r.depth, r.placement, r.norm) for r in starts} == {
         (d, *arm) for d in (12, 24, 48) for arm in ARMS
@@ -186,35 +182,3 @@ def test_a_fresh_run_begins_like_the_recorded_one():
     assert start.norms[0] == pytest.approx(recorded, rel=0.02)
     with pytest.raises(ValueError, match="none with depth=5"):
         find(load_depth(), 5, "pre", "RMSNorm", 1e-2)
-
-
-def test_a_stopped_recording_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
-    from papertrail import claims
-
-    monkeypatch.setattr(claims, "book_folder", lambda: tmp_path)
-    made = []
-
-    def train(depth, placement, norm, lr, *, weight_mean, steps, seeds, start="xavier"):
-        if len(made) == 3:
-            raise KeyboardInterrupt
-        made.append((depth, placement, norm, lr, weight_mean, start))
-        return DepthTraining([[2.0] * steps] * seeds, placement, norm, depth, lr, weight_mean, seeds, start)
-
-    monkeypatch.setattr(recorded_depth, "measure_depth_training", train)
-    monkeypatch.setattr(
-        recorded_depth, "measure_depth_gradients", lambda depths, seeds: gradients([1.0], [1.0], depths[0])
-    )
-    with pytest.raises(KeyboardInterrupt):
-        recorded_depth.main()
-    assert (
-        len(recorded_depth.load_record("gopher", "depth")["runs"]) == 3
-        and not (tmp_path / "results/gopher/depth_gradients.json").exists()
-    )
-    made.append("stopped")
-    assert recorded_depth.main() == 0
-    expected = [(*cell.values(), "xavier") for cell in cells()] + [tuple(c.values()) for c in second_cells()]
-    assert made[:3] + made[4:] == expected
-    assert len(load_depth()) == len(expected) and len(load_depth_gradients()) == 4
-    monkeypatch.setattr(recorded_depth, "STEPS", 99)
-    with pytest.raises(ValueError, match="depth.json: holds runs with other settings; move it away"):
-        recorded_depth.main()

@@ -4,14 +4,14 @@ import json
 import os
 import signal
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from papertrail.gopher import messages, recorded_messages
+from papertrail.gopher import messages
 from papertrail.gopher.messages import (
     CASES,
     Messages,
@@ -72,14 +72,6 @@ def test_the_counts_do_not_depend_on_the_number_of_processes_and_the_record_has_
     for run in recorded.values():
         assert [replace(step, milliseconds=None) for step in run.steps] == counted.steps
         assert all(step.milliseconds > 0 for step in run.steps)
-
-
-def test_the_record_says_what_made_it(root):
-    record = json.loads((root / "book/results/gopher/messages.json").read_text())
-    assert record["command"] == "python -m papertrail.gopher.recorded_messages"
-    assert (
-        record["cores"] and record["timed_steps"] == recorded_messages.TIMED and record["versions"]["torch"]
-    )
 
 
 def test_bytes_are_those_of_what_is_handed_in_not_of_what_comes_back():
@@ -182,15 +174,3 @@ def test_a_gpu_that_is_not_here_is_named(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         main(["--device", "cuda"])
     assert "--device: got 'cuda', but there is no GPU here" in capsys.readouterr().err
-
-
-def test_both_tables_are_recorded_by_one_command(tmp_path, monkeypatch, capsys):
-    from papertrail import claims
-
-    monkeypatch.setattr(claims, "book_folder", lambda: tmp_path)
-    monkeypatch.setattr(recorded_messages, "measure_messages", lambda processes, **how: small(processes))
-    assert recorded_messages.main() == 0
-    assert {count: asdict(run) for count, run in load_messages().items()} == {
-        2: asdict(small(2)), 4: asdict(small(4))
-    }  # fmt: skip
-    assert "RMSNorm" in capsys.readouterr().out

@@ -1,11 +1,6 @@
-"""The benchmark of norms: it runs, compares before it times, and its record bears out what the chapter says."""
-
-import importlib.util
-import json
-import sys
+"""The record of the benchmark of norms bears out what the chapter says; tests/benchmarks runs the script itself."""
 
 import pytest
-import torch
 
 from papertrail.gopher.norm_speed import LAYER, OURS, PAPER_TIMES, TORCH, WRITTEN, load_speed, saved
 
@@ -16,45 +11,11 @@ PUBLISHED = {  # percent saved by RMSNorm and pRMSNorm, as tables 2 to 4, 6, 8 a
 LARGE = (8192, 1024)
 
 
-@pytest.fixture
-def benchmark(root):
-    spec = importlib.util.spec_from_file_location("rmsnorm_benchmark", root / "benchmarks" / "rmsnorm.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def test_the_record_holds_the_ways_of_the_benchmark(script):
+    assert set(script("rmsnorm").ways(8)) == set(load_speed().times[512, 512])
 
 
-def test_the_benchmark_runs_and_prints_what_its_record_holds(benchmark, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["rmsnorm.py", "--quick"])
-    threads = torch.get_num_threads()
-    try:
-        assert benchmark.main() == 0
-    finally:
-        torch.set_num_threads(threads)
-    out = capsys.readouterr().out
-    assert "[512, 512]" in out and all(way in out for way in load_speed().times[512, 512])
-    (shape,) = benchmark.measure_all(quick=True)["shapes"]
-    assert set(shape["ways"]) == set(load_speed().times[512, 512])
-    for row in shape["ways"].values():
-        assert all(0 < forward < both for forward, both in zip(row["forward"], row["both"], strict=True))
-
-
-def test_a_way_that_is_off_is_not_timed(benchmark, monkeypatch):
-    monkeypatch.setattr(benchmark, "naive_rms", lambda x, gain, bias: x * 1.001 * gain)
-    with pytest.raises(RuntimeError, match="RMSNorm as written: off by .*; not timed"):
-        benchmark.check(8, 16)
-
-
-def test_a_quick_run_is_not_recorded(benchmark, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["rmsnorm.py", "--quick", "--record"])
-    with pytest.raises(SystemExit):
-        benchmark.main()
-    assert "too little" in capsys.readouterr().err
-
-
-def test_the_record_says_what_made_it(root):
-    record = json.loads((root / "book/results/gopher/norm_speed.json").read_text())
-    assert record["command"] == "python benchmarks/rmsnorm.py --record" and record["versions"]["torch"]
+def test_the_record_has_every_shape():
     assert load_speed().shapes == [(512, 512), (512, 1024), (512, 4096), LARGE]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from papertrail import claims
 from papertrail.layer_norm_placement import checks
+from papertrail.layer_norm_placement.language import WarmUpRun
 from papertrail.layer_norm_placement.measurements import (
     Amplification,
     GradientProfile,
@@ -43,6 +44,18 @@ def with_zoo(**changes):
     return plant
 
 
+def wide(**nats):
+    """Recorded wide models: held-out losses without and with warm-up, three seeds around them."""
+    names = {"residual": "dual-residual"}
+    given = {"post": (3.2, 3.2), "pre": (2.2, 2.1), "residual": (2.3, 2.1), "deepnorm": (2.2, 2.2)} | nats
+    return lambda: [
+        WarmUpRun(names.get(name, name), 1e-3, seed, [], loss + 0.01 * seed, warmup)
+        for name, pair in given.items()
+        for warmup, loss in zip((0, 100), pair, strict=True)
+        for seed in range(3)
+    ]
+
+
 FLAT, STEEP = profile("decoder", [1.0, 1.0]), profile("decoder", [1.0, 50.0])
 LEVEL = RepresentationDistance({p: [[0.4] * 8] for p in ("post", "pre")}, 4, 8, "xavier", 1)
 LINEAR = Amplification({p: [[2.0, 8.0, 32.0]] for p in ("post", "pre")}, [2, 8, 32], 1e-3, "xavier", 1)
@@ -69,6 +82,8 @@ FAULTS = {
     "placement-alone-decides": patched("decoder", lambda placement, start="xavier": STEEP),
     "deepnorm-levels-gradients": patched("measure_gradients", lambda *args: STEEP),
     "post-ln-amplifies": patched("measure_amplification", lambda *args: LINEAR),
+    "warm-up-cures-post-ln-at-depth": patched("load_warm_up_runs", wide(post=(3.2, 2.3))),
+    "others-need-no-warm-up-at-depth": patched("load_warm_up_runs", wide(residual=(2.7, 2.1))),
 }
 
 
@@ -101,3 +116,34 @@ def test_what_is_better_depends_on_both_conditions(found, verdict, monkeypatch):
 def test_post_ln_would_need_warm_up_if_nothing_else_helped(monkeypatch):
     patched("training", lambda *args, **kwargs: runs(3.5))(monkeypatch)
     assert checks.post_ln_needs_warmup().verdict == "holds-at-small-scale"
+
+
+@pytest.mark.parametrize(
+    ("post", "verdict"),
+    [
+        ((3.2, 3.2), "wrong"),
+        ((3.2, 2.3), "holds-at-small-scale"),
+        ((2.2, 2.1), "imprecise"),
+        ((3.2, 2.99), "imprecise"),
+    ],
+)
+def test_warm_up_cures_what_fails_without_it(post, verdict, monkeypatch):
+    patched("load_warm_up_runs", wide(post=post))(monkeypatch)
+    assert checks.warm_up_cures_post_ln().verdict == verdict
+
+
+def test_all_the_others_have_to_train_without_it(monkeypatch):
+    for change, verdict in (
+        ({}, "holds-at-small-scale"),
+        ({"pre": (3.0, 2.0)}, "imprecise"),
+        (dict.fromkeys(("pre", "residual", "deepnorm"), (3.0, 2.0)), "wrong"),
+    ):
+        patched("load_warm_up_runs", wide(**change))(monkeypatch)
+        assert checks.others_need_no_warm_up().verdict == verdict
+    patched("load_warm_up_runs", wide())(monkeypatch)
+    numbers = checks.others_need_no_warm_up().numbers
+    assert (
+        numbers["pre"] == "3.19"
+        and numbers["residual_gain"] == "+0.29"
+        and numbers["deepnorm_gain"] == "+0.00"
+    )

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from drawn import check_drawing
 
-from papertrail.layer_norm_placement import drawings
-from papertrail.layer_norm_placement.language import LanguageRun
+from papertrail.layer_norm_placement import drawings, language_drawings
+from papertrail.layer_norm_placement.language import LanguageRun, WarmUpRun
 from papertrail.layer_norm_placement.measurements import (
     Amplification,
     GradientProfile,
@@ -150,13 +150,28 @@ def test_the_language_table_shows_mean_and_range_in_bits():
     from math import log
 
     runs = [LanguageRun("post", 1e-3, seed, [], bits * log(2)) for seed, bits in enumerate((2.0, 2.5, 3.0))]
-    header, rows = drawings.table_of_language(runs)
+    header, rows = language_drawings.table_of_language(runs)
     assert header == ["placement", "rate 0.001"] and rows == [["Post-LN", "2.500 [2.000, 3.000]"]]
-    header, rows = drawings.table_of_language([*runs, LanguageRun("pre", 5e-4, 0, [], log(2))])
+    header, rows = language_drawings.table_of_language([*runs, LanguageRun("pre", 5e-4, 0, [], log(2))])
     assert rows == [
         ["Post-LN", "not run", "2.500 [2.000, 3.000]"],
         ["Pre-LN", "1.000 [1.000, 1.000]", "not run"],
     ]
+
+
+def test_the_warm_up_table_shows_what_it_gains_from_seed_to_seed():
+    from math import log
+
+    runs = [
+        WarmUpRun(placement, 1e-3, seed, [], (2.0 + 0.5 * seed - gain * (warmup > 0)) * log(2), warmup)
+        for placement, gain in (("post", 0.0), ("pre", 0.25), ("dual-residual", -0.125), ("deepnorm", 0.5))
+        for warmup in (0, 100)
+        for seed in (0, 1)
+    ]
+    header, rows = language_drawings.table_of_warm_up(runs)
+    assert header == ["placement", "no warm-up", "100 steps of it", "gain, by seed"]
+    assert rows[0] == ["Post-LN", "2.250 [2.000, 2.500]", "2.250 [2.000, 2.500]", "+0.000 to +0.000"]
+    assert [row[3] for row in rows[1:]] == ["+0.250 to +0.250", "−0.125 to −0.125", "+0.500 to +0.500"]
 
 
 def test_every_placement_has_a_name_and_its_own_picture():

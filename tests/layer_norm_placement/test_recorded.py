@@ -1,12 +1,11 @@
 """The recorded runs say what made them, hold the whole grid, and a part of them run anew gives the same."""
 
-import json
+import gzip
 from statistics import median
 
 import pytest
 
-from papertrail.experiments import load_record
-from papertrail.layer_norm_placement import language, recorded
+from papertrail.layer_norm_placement import language, recorded_language
 from papertrail.layer_norm_placement.placements import PLACEMENTS
 from papertrail.layer_norm_placement.recorded import (
     DEPTH_PLACEMENTS,
@@ -20,16 +19,6 @@ from papertrail.layer_norm_placement.recorded import (
     measure_depth,
 )
 from papertrail.layer_norm_placement.training import PLATEAU, measure_training
-
-NAMES = ("training", "depth", "language", "language_longer")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_record_says_what_made_it(name, root):
-    record = load_record("layer_norm_placement", name)
-    assert record["command"].startswith("python -m papertrail.layer_norm_placement.")
-    assert record["versions"]["torch"].startswith("2.13.0") and record["machine"] and record["date"]
-    assert "/" not in record["command"], "names of files, and nobody's folders"
 
 
 def test_the_grid_is_whole():
@@ -158,39 +147,6 @@ def test_from_smaller_weights_everyone_trains():
         assert all(max(find(load_training(), p, 1e-2, 0, start).final) < 0.1 for p in PLACEMENTS)
 
 
-def test_records_are_rounded_so_that_a_person_can_read_them(root):
-    folder = root / "book" / "results" / "layer_norm_placement"
-    for name in NAMES:
-        assert (folder / f"{name}.json").stat().st_size < 400_000
-    assert recorded.rounded({"a": (1.23456, [2, "x"]), "b": 1e-12}) == {"a": [1.235, [2, "x"]], "b": 1e-12}
-
-
-def test_the_grid_is_recorded_by_one_command(tmp_path, monkeypatch, capsys):
-    from papertrail import claims
-
-    monkeypatch.setattr(claims, "book_folder", lambda: tmp_path)
-    small = {
-        "PLACEMENTS": ("post",),
-        "RATES": (1e-2,),
-        "WARMUPS": (0,),
-        "STARTS": ("xavier",),
-        "DEPTHS": (2,),
-    }
-    small |= {"DEPTH_STARTS": ("xavier",), "SEEDS": 1, "COSINE_STEPS": (0,)}
-    for name, value in small.items():
-        monkeypatch.setattr(recorded, name, value)
-    monkeypatch.setattr(
-        recorded, "measure_training", lambda *a, **k: measure_training(*a, **k | {"steps": 5})
-    )
-    monkeypatch.setattr(
-        recorded, "measure_depth", lambda d, s: measure_depth(d, s, placements=("post",), steps=5, seeds=1)
-    )
-    assert recorded.main() == 0
-    assert [run.placement for run in load_training()] == ["post"]
-    (frame,) = load_depths()
-    assert frame.gradients["post"].depth == frame.depth == 2 and "post" in capsys.readouterr().out
-
-
 # The language models
 
 
@@ -216,46 +172,32 @@ def test_the_rate_rises_and_then_falls_to_nothing():
     assert rates[4:] == sorted(rates[4:], reverse=True)
 
 
-def test_windows_are_cut_where_they_start():
-    import torch
-
-    assert language.windows(b"abcdef", torch.tensor([0, 2]), 3).tolist() == [
-        [97, 98, 99, 100],
-        [99, 100, 101, 102],
-    ]
-
-
 def test_a_text_that_is_too_short_is_named():
     with pytest.raises(ValueError, match="valid: 3 bytes; allowed are 16385 or more"):
         language.train_language_model(TEXT, b"abc", "pre", 1e-3, 0)
 
 
-def test_the_language_command_records_every_arm(tmp_path, monkeypatch, capsys):
-    import gzip
+def test_without_warm_up_the_rate_only_falls_and_too_much_of_it_is_named():
+    assert [language.rate_at(step, 1.0, 4, 0) for step in range(1, 5)] == [0.75, 0.5, 0.25, 0.0]
+    with pytest.raises(ValueError, match="warmup: got 2; allowed are 0 to 1"):
+        language.train_language_model(TEXT, TEXT, "pre", 1e-3, 0, depth=1, steps=2, warmup=2)
 
-    from papertrail import claims
 
-    monkeypatch.setattr(claims, "book_folder", lambda: tmp_path)
-    for name, value in (("STEPS", 2), ("SEEDS", (0,)), ("ARMS", ("post", "pre"))):
-        monkeypatch.setattr(language, name, value)
-    short = lambda *args, **more: language.LanguageRun(args[2], args[3], args[4], [5.0], 4.0)  # noqa: E731
-    monkeypatch.setattr(language, "train_language_model", short)
+def test_a_cell_reads_two_files_and_trains_as_it_says(tmp_path, monkeypatch):
     (tmp_path / "a.txt.gz").write_bytes(gzip.compress(TEXT))
     (tmp_path / "b.txt").write_bytes(TEXT)
-    files = [str(tmp_path / "a.txt.gz"), str(tmp_path / "b.txt")]
-    assert language.main(files) == 0 and language.main([*files, "--longer"]) == 0
-    longer = language.load_language_runs("language_longer")
-    assert {(run.placement, run.lr, run.seed) for run in longer} == {
-        (p, lr, seed) for p, lr in language.LONGER_ARMS for seed in language.LONGER_SEEDS
+    asked = []
+    monkeypatch.setattr(language, "train_language_model", lambda *given, **more: asked.append((given, more)))
+    files = {"train": str(tmp_path / "a.txt.gz"), "valid": str(tmp_path / "b.txt")}
+    language.measure_language("post", 1e-3, 2, **files, warmup=0, d_model=128)
+    assert asked == [((TEXT, TEXT, "post", 1e-3, 2), {"d_model": 128, "steps": language.STEPS, "warmup": 0})]
+
+
+def test_the_grids_of_the_language_models():
+    cells = recorded_language.cells(range(3))
+    assert [tuple(c.values()) for c in cells[:3]] == [("post", 5e-4, 0), ("post", 1e-3, 0), ("pre", 5e-4, 0)]
+    assert len(cells) == 18 and len(recorded_language.longer_cells(range(2))) == 6
+    wide = recorded_language.warm_up_cells(range(3))
+    assert {(c["placement"], c["warmup"], c["seed"]) for c in wide} == {
+        (p, w, s) for p in ("post", "pre", "dual-residual", "deepnorm") for w in (0, 100) for s in range(3)
     }
-    runs = language.load_language_runs()
-    assert [(run.placement, run.lr) for run in runs] == [
-        (p, lr) for p in ("post", "pre") for lr in language.RATES
-    ]
-    record = json.loads((tmp_path / "results" / "layer_norm_placement" / "language.json").read_text())
-    assert record["command"].endswith("language a.txt.gz b.txt") and list(record["texts"]) == [
-        "a.txt.gz",
-        "b.txt",
-    ]
-    assert record["texts"]["a.txt.gz"] == record["texts"]["b.txt"], "of the text, not of the file"
-    assert "bits a byte" in capsys.readouterr().out

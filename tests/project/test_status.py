@@ -10,6 +10,7 @@ import tomllib
 
 import pytest
 
+from papertrail.site_status import budget_text
 from status import PACKAGES
 
 CPU_SECONDS, CELL_SECONDS, PEAK_MIB = 60, 30, 600  # for one chapter
@@ -94,3 +95,55 @@ def test_figures_of_another_version_are_noticed(status, pins, package, version):
     old = copy.deepcopy(status)
     old["versions"][package] = version
     assert [line.split(":")[0] for line in stale(old, pins)] == [package]
+
+
+MEASURED = {
+    "notebooks": [{"cpu_seconds": 50.0, "peak_mib": 500}, {"cpu_seconds": 20.5, "peak_mib": 599}],
+    "site": {
+        "date": "2026-11-27",
+        "machine": "a machine",
+        "runs": 3,
+        "build_cpu_seconds": {"cold": 11.9, "one_page": 4.9, "unchanged": 2.9},
+        "pages": [
+            {"page": "book/a.html", "own_kb": 149.9, "first_load_kb": 412.4},
+            {"page": "book/b.html", "own_kb": 9.1, "first_load_kb": 99.0},
+        ],
+    },
+}
+
+
+def words(text):
+    return text.replace("\u00a0", " ")
+
+
+def test_the_page_shows_each_figure_beside_its_budget():
+    text = words(budget_text(MEASURED))
+    for row in (
+        "| CPU time of the slowest notebook | 50.0 s | under 60 s | met |",
+        "| memory of the largest notebook | 599 MiB | under 600 MiB | met |",
+        "| CPU time of all notebooks together | 70 s | under 360 s | met |",
+        "| CPU time of a build from nothing | 11.9 s | under 12 s | met |",
+        "| CPU time of a build after one page changed | 4.9 s | under 5 s | met |",
+        "| CPU time of a build after nothing changed | 2.9 s | under 3 s | met |",
+        "| heaviest page by its own content | 149.9 KB | under 150 KB | met |",
+        "| heaviest page with all that it loads at first | 412 KB | under 600 KB | met |",
+    ):
+        assert row in text, row
+    assert "All 8 budgets are met." in text and "27 November 2026 on a machine" in text
+    assert "1 of 2 pages keep to it; the heaviest is `book/a.html` with 412 KB." in text
+
+
+def test_the_page_says_what_is_missed():
+    slow = copy.deepcopy(MEASURED)
+    slow["site"]["build_cpu_seconds"]["cold"] = 12.0
+    slow["notebooks"][1]["peak_mib"] = 600
+    text = words(budget_text(slow))
+    assert (
+        "| 12.0 s | under 12 s | **missed** |" in text and "| 600 MiB | under 600 MiB | **missed** |" in text
+    )
+    assert "2 of 8 budgets are missed." in text and "All 8" not in text
+
+
+def test_a_site_that_was_never_measured_is_not_called_met():
+    text = budget_text({"notebooks": MEASURED["notebooks"]})
+    assert "have not been measured yet" in text and "budgets are met" not in text and "build from" not in text

@@ -1,35 +1,15 @@
-"""A local server for the built site, and a real browser whose every request is recorded."""
+"""The built site on a local server, and a real browser whose every request is recorded."""
 
-import contextlib
-import functools
-import http.server
 import os
 import shutil
 import subprocess
 import sys
-import threading
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 from browser import ARGUMENTS, get_browser
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
-@contextlib.contextmanager
-def serve(folder):
-    """Serve a folder on this machine; gives its address."""
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(folder))
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+from weight import serve
 
 
 @pytest.fixture(scope="session")
@@ -54,13 +34,13 @@ def copy_sources(root):
 
 @pytest.fixture(scope="session")
 def build():
-    """A function that builds such a copy cold."""
+    """A function that builds such a copy cold, or goes on from the last build."""
 
-    def build_(folder, **environment):
+    def build_(folder, cold=True, **environment):
+        command = [sys.executable, folder / "tools" / "build.py", *["--cold"] * cold]
         return subprocess.run(
-            [sys.executable, folder / "tools" / "build.py", "--cold"], cwd=folder, capture_output=True, text=True,
-            env=os.environ | environment,
-        )  # fmt: skip
+            command, cwd=folder, capture_output=True, text=True, env=os.environ | environment
+        )
 
     return build_
 

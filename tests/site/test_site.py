@@ -278,7 +278,7 @@ def test_a_pages_own_content_is_light(site, name):
 @pytest.mark.parametrize("name", PAGES)
 def test_only_pages_with_formulas_load_mathjax(site, name):
     text = (site / name).read_text(encoding="utf-8")
-    assert ("mathjax/tex-chtml.js" in text) is ('class="math ' in text)
+    assert ("mathjax/startup.js" in text) is ('class="math ' in text)
 
 
 @pytest.mark.parametrize("width", [390, 800, 1000, 1280])

@@ -13,7 +13,7 @@ FOREIGN = '<script src="https://example.org/x.js"></script></head>'
 PALE = '<p style="color:#ddd;background:#fff">pale</p><article class="bd-article'
 WIDE = '<div style="width:900px">wide</div><article class="bd-article'
 LONG = ">No vocabulary fits every printed count of the whole table of the paper<"
-MATHJAX = '<script src="../_static/mathjax/tex-chtml.js"></script></head>'
+MATHJAX = '<script src="../_static/mathjax/startup.js"></script></head>'
 
 DAMAGE = [
     ("book/index.html", "</head>", FOREIGN, "stands_alone and index"),

@@ -44,7 +44,7 @@ def recorded(scratch=0.4, general=0.3, both=0.1, gain=0.0):
         }
         methods = {ULMFIT: [[0.2 + small]] * 3, MISSING_ROW: [[0.2 + gain + 2 * small]] * 3}
         starts = Recipe((12, 20, 40, 100), errors, 1)
-        return LanguageRun(language, encoder, 1, {}, {}, starts, Recipe((12, 20, 40), methods, 1), 1.0)
+        return LanguageRun(language, encoder, 1, {}, {}, starts, Recipe((12, 20, 40), methods, 1))
 
     return RecordedRecipe([one(n, encoder) for n in range(5) for encoder in ("lstm", "transformer")])
 

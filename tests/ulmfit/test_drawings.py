@@ -64,7 +64,7 @@ def recorded(gain):
     def run(language, encoder):
         errors = {ULMFIT: [[0.2], [0.1], [0.0]], MISSING_ROW: [[0.2 + gain], [0.1], [0.01 * language]]}
         starts = Recipe((12, 20, 40, 100), {start: [[0.5]] * 4 for start in STARTS}, 1)
-        return LanguageRun(language, encoder, 1, {}, {}, starts, Recipe((12, 20, 40), errors, 1), 1.0)
+        return LanguageRun(language, encoder, 1, {}, {}, starts, Recipe((12, 20, 40), errors, 1))
 
     return RecordedRecipe([run(n, encoder) for n in range(3) for encoder in ("lstm", "transformer")])
 
@@ -106,19 +106,21 @@ RUNS = runs(
     ("general+target", "one rate", 50, 0, 0.9),
 )
 RECORD = {
-    "settings": {"test": 5000},
-    "language_models": {
-        "general": {
-            "words": 3_500_000,
-            "settings": {"passes": 3},
-            "perplexity_before": {"general": 4000.0},
-            "perplexity": {"general": 85.6},
-        },
-        "general+target": {
-            "words": 5_200_000,
-            "settings": {"passes": 3},
-            "perplexity_before": {"general": 90.0, "target": 250.0},
-            "perplexity": {"general": 150.4, "target": 71.2},
+    "settings": {
+        "test": 5000,
+        "language_models": {
+            "general": {
+                "words": 3_500_000,
+                "settings": {"passes": 3},
+                "perplexity_before": {"general": 4000.0},
+                "perplexity": {"general": 85.6},
+            },
+            "general+target": {
+                "words": 5_200_000,
+                "settings": {"passes": 3},
+                "perplexity_before": {"general": 90.0, "target": 250.0},
+                "perplexity": {"general": 150.4, "target": 71.2},
+            },
         },
     },
 }
@@ -178,17 +180,14 @@ def test_the_language_models_table_has_before_and_after_for_stage_two_alone(low_
     ]
 
 
-BUDGET = {
-    "language_models": {
-        "general+target-1": {"words": 5_200_000, "settings": {"passes": 1}, "perplexity": {"target": 99.4}}
-    }
-}
+ONE_PASS_MODEL = {"words": 5_200_000, "settings": {"passes": 1}, "perplexity": {"target": 99.4}}
+BUDGET = {"settings": {"language_models": {"general+target-1": ONE_PASS_MODEL}}}
 ONE_PASS = runs(("general+target-1", ULMFIT, 50, 0, 0.4), ("general+target-1", ULMFIT, 50, 1, 0.42))
 
 
 def test_the_budgets_table_goes_from_no_reviews_read_to_three_passes(monkeypatch):
     known = [*RUNS, *runs(("general", ULMFIT, 50, 0, 0.46))]
-    records = {"low-shot": (RECORD, known), "budget": (BUDGET, ONE_PASS)}
+    records = {"low_shot": (RECORD, known), "budget": (BUDGET, ONE_PASS)}
     monkeypatch.setattr(review_drawings, "load_runs", records.get)
     assert review_drawings.table_of_budgets()[1] == [
         ["0.0", "250", "46.0 (46.0 to 46.0)", ""],

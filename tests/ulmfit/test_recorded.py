@@ -1,4 +1,4 @@
-"""Recorded runs: what they consist of, that they resume, and that settings are not mixed."""
+"""Recorded runs: what they consist of, what they start from, and what a classifier's run gives."""
 
 import json
 
@@ -6,94 +6,94 @@ import pytest
 
 from papertrail.ulmfit import recorded
 from papertrail.ulmfit.fine_tuning import METHODS, ULMFIT
-from papertrail.ulmfit.recorded import Run, collect, make_all, runs_of, settings
+from papertrail.ulmfit.recorded import (
+    budget_cells,
+    ladder_cells,
+    language_models,
+    load_runs,
+    low_shot_cells,
+    measure_run,
+    settings_of,
+)
+
+SEEDS = range(3)
+
+
+def different(cells):
+    return len({tuple(cell.items()) for cell in cells}) == len(cells)
 
 
 def test_the_low_shot_runs_are_every_start_at_every_number_of_labels_with_three_seeds():
-    runs = list(runs_of("low-shot"))
-    assert len(runs) == len({run.name for run in runs}) == 4 * 3 * 6
-    assert {run.labels for run in runs} == {50, 200, 1000, 5000} and {run.seed for run in runs} == {0, 1, 2}
+    cells = low_shot_cells(SEEDS)
+    assert len(cells) == 4 * 3 * 6 and different(cells)
+    assert {c["labels"] for c in cells} == {50, 200, 1000, 5000} and {c["seed"] for c in cells} == {0, 1, 2}
 
 
 def test_the_ladder_is_every_row_of_the_table_and_the_one_it_lacks():
-    runs = [run for run in runs_of("ladder") if run.seed == 0]
-    assert {run.method for run in runs} == {*METHODS, "regular"} and len(runs) == 11
-    assert {run.labels for run in runs} == {1000}
+    cells = ladder_cells([0])
+    assert {c["method"] for c in cells} == {*METHODS, "regular"} and len(cells) == 11
+    assert {c["labels"] for c in cells} == {1000}
 
 
 def test_the_budget_runs_are_one_pass_of_stage_two_at_the_fewest_labels():
-    runs = list(runs_of("budget"))
-    assert len(runs) == len(set(runs)) == 2 * 3 * 2
-    assert {run.start for run in runs} == {"general+target-1"} and {run.labels for run in runs} == {50, 200}
+    cells = budget_cells(SEEDS)
+    assert len(cells) == 2 * 3 * 2 and different(cells)
+    assert {c["start"] for c in cells} == {"general+target-1"} and {c["labels"] for c in cells} == {50, 200}
 
 
 @pytest.fixture
-def made(monkeypatch, tmp_path):
-    calls = []
-
-    def make(run, folder):
-        calls.append(run)
-        return {
-            "start": run.start,
-            "method": run.method,
-            "labels": run.labels,
-            "seed": run.seed,
-            "error": 0.123456789,
-        }
-
-    monkeypatch.setattr(recorded, "make", make)
+def models(tmp_path):
     for name in ("general", "general+target", "target"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.pt").touch()
-    return calls
+        about = {"words": 5, "settings": {"passes": 3}, "perplexity": {"target": 9.0}, "curve": []}
+        (tmp_path / name / "run.json").write_text(json.dumps(about))
+    return tmp_path
 
 
-def test_shares_make_everything_once_and_a_second_call_makes_nothing(made, tmp_path):
-    make_all("low-shot", tmp_path, (0, 2))
-    assert len(made) == 36
-    make_all("low-shot", tmp_path, (1, 2))
-    assert len(made) == len(set(made)) == 72
-    (tmp_path / "low-shot" / f"{made[5].name}.json").unlink()
-    make_all("low-shot", tmp_path, (0, 1))
-    assert made[72:] == [made[5]]
+def test_the_settings_say_what_the_language_models_were_made_of(models):
+    found = settings_of("low_shot")(str(models))
+    assert found["language_models"].keys() == {"general", "general+target", "target"}
+    assert found["language_models"]["general"] == {
+        "words": 5, "settings": {"passes": 3}, "perplexity": {"target": 9.0}
+    }  # fmt: skip
+    assert found["test"] == recorded.TEST and settings_of("ladder")(str(models)) != found
 
 
-def test_runs_that_need_a_language_model_wait_for_it(made, tmp_path, capsys):
-    (tmp_path / "target" / "model.pt").unlink()
-    make_all("low-shot", tmp_path, (0, 1))
-    assert len(made) == 60 and not [run for run in made if run.start == "target"]
-    assert "target has no finished language model" in capsys.readouterr().out
+def test_a_language_model_that_is_not_finished_is_named(models):
+    (models / "target" / "model.pt").unlink()
+    assert language_models("ladder", models).keys() == {"general", "general+target"}
+    with pytest.raises(FileNotFoundError, match="target: there is no finished language model"):
+        language_models("low_shot", models)
 
 
-def test_other_settings_are_refused(made, tmp_path):
-    (tmp_path / "ladder").mkdir()
-    (tmp_path / "ladder" / "settings.json").write_text(json.dumps({**settings(), "test": 4}))
-    with pytest.raises(SystemExit, match="other settings"):
-        make_all("ladder", tmp_path, (0, 1))
-    assert not made
+@pytest.mark.parametrize(
+    ("method", "chosen"), [("one rate", recorded.ONE_RATE), ("regular", recorded.REGULAR), (ULMFIT, ULMFIT)]
+)
+def test_a_run_trains_by_its_method_and_gives_error_and_last_loss(monkeypatch, method, chosen):
+    asked = []
+
+    def classify(encoder, vocabulary, method, labels, seed, judged):
+        asked.append((method, labels, seed, judged))
+        history = type("History", (), {"losses": [9.0] * 6 + [1.0, 3.0]})
+        return type("Done", (), {"error": 0.25, "history": history})
+
+    monkeypatch.setattr(recorded, "split_reviews", lambda: type("Split", (), {"test": ["review"]}))
+    monkeypatch.setattr(recorded.Vocabulary, "load", lambda path: ["a"] * 30)
+    monkeypatch.setattr(recorded, "classify_reviews", classify)
+    found = measure_run("none", method, 50, 2, models="anywhere")
+    assert found == {"error": 0.25, "last_loss": 2.0}
+    assert asked == [(chosen, 50, 2, ["review"])]
 
 
-def test_what_is_finished_is_collected_with_the_language_models_that_it_started_from(
-    made, tmp_path, monkeypatch
-):
-    make_all("low-shot", tmp_path, (0, 9))
-    (tmp_path / "target" / "model.pt").unlink()  # still at work
-    for name in ("general", "general+target"):
-        (tmp_path / name / "run.json").write_text(
-            json.dumps({"words": 5, "settings": {"passes": 3}, "perplexity": {"target": 9.0}, "curve": []})
-        )
-    saved = {}
-    monkeypatch.setattr(
-        recorded,
-        "save_record",
-        lambda *args: saved.update(chapter=args[0], name=args[1], **args[3]) or tmp_path,
-    )
-    collect("low-shot", tmp_path)
-    assert (saved["chapter"], saved["name"], saved["planned"]) == ("ulmfit", "low_shot", 72)
-    assert len(saved["runs"]) == 8 and saved["runs"][0]["error"] == 0.1235
-    assert saved["language_models"].keys() == {"general", "general+target"}
-    assert "curve" not in saved["language_models"]["general"]
+def test_a_bag_of_words_has_no_loss(monkeypatch):
+    monkeypatch.setattr(recorded, "split_reviews", lambda: type("Split", (), {"test": ["review"]}))
+    monkeypatch.setattr(recorded.Vocabulary, "load", lambda path: ["a"] * 30)
+    monkeypatch.setattr(recorded, "bag_of_words_error", lambda *given: 0.125)
+    assert measure_run("none", "bag of words", 50, 0, models="x") == {"error": 0.125, "last_loss": None}
 
 
-def test_a_name_says_everything_and_fits_a_file_name():
-    assert Run("general+target", ULMFIT, 200, 1).name == "general+target-Freez_+_discr_+_stlr-200-1"
+def test_what_is_read_back_has_cell_and_result_in_one():
+    record, runs = load_runs("budget")
+    assert record["settings"]["language_models"] and len(runs) == record["planned"] == 12
+    assert runs[0].keys() == {"start", "method", "labels", "seed", "error", "last_loss"}

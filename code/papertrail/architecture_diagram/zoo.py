@@ -357,7 +357,8 @@ def main() -> int:
         "architecture_diagram",
         "zoo",
         "python -m papertrail.architecture_diagram.zoo",
-        {"seed": 0, "models": [asdict(row) for row in found]},
+        {"models": [asdict(row) for row in found]},
+        seeds=(0,),
         packages=("torch", "transformers"),
     )
     return 1 if differing else 0

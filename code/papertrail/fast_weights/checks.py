@@ -1,13 +1,16 @@
 """What the ledger calls for chapter 3. Each check computes its verdict from thresholds that it states."""
 
+from collections.abc import Sequence
 from datetime import date
 from functools import cache
-from statistics import median
+from math import log
+from statistics import mean, median
 
 import torch
 
 from papertrail.claims import Evidence
 from papertrail.fast_weights.cost import load_costs
+from papertrail.fast_weights.language import D_MODEL, DEPTH, RATES, STEPS
 from papertrail.fast_weights.measurements import (
     Equivalence,
     measure_equivalence,
@@ -17,6 +20,7 @@ from papertrail.fast_weights.measurements import (
 )
 from papertrail.fast_weights.performer import measure_attention_error
 from papertrail.fast_weights.programmers import Programmer, gradient, learn, run, start_at_request
+from papertrail.fast_weights.recorded_language import RecordedByteRun, best_rate, load_language, pick
 from papertrail.fast_weights.retrieval import (
     measure_recall,
     measure_trained_recall,
@@ -250,3 +254,42 @@ def stable_up_to_two() -> Evidence:
         "above": f"{above:.0f}",
     }  # fmt: skip
     return Evidence(numbers, "holds" if below < 2 and above > 5 else "wrong")
+
+
+def softmax_learns_faster() -> Evidence:
+    """Recorded byte models of equal size: held-out loss with softmax and with the delta rule, seed by seed."""
+    runs = load_language()
+    numbers, pairs = language_numbers(runs, "softmax", "delta")
+    if all(theirs < ours for ours, theirs in pairs):
+        return Evidence(numbers, "wrong")
+    return Evidence(numbers, "holds-at-small-scale" if all(a < b for a, b in pairs) else "imprecise")
+
+
+def some_softmax_helps() -> Evidence:
+    """The same models: a hybrid with softmax in every fourth layer against the pure delta rule, seed by seed."""
+    runs = load_language()
+    numbers, pairs = language_numbers(runs, "hybrid", "delta")
+    if all(theirs < ours for ours, theirs in pairs):
+        return Evidence(numbers, "wrong")
+    return Evidence(numbers, "holds-at-small-scale" if all(a < b for a, b in pairs) else "imprecise")
+
+
+def language_numbers(
+    runs: Sequence[RecordedByteRun], one: str, other: str
+) -> tuple[dict[str, object], list[tuple[float, float]]]:
+    """Bits a byte of two mixers at the better of their rates, and the pairs of all rates and seeds."""
+    pairs = [
+        (a.valid, b.valid)
+        for lr in RATES
+        for a, b in zip(pick(runs, one, lr), pick(runs, other, lr), strict=True)
+    ]
+    means = [
+        mean(run.valid for run in pick(runs, mixer, best_rate(runs, mixer))) / log(2)
+        for mixer in (one, other)
+    ]
+    numbers = {
+        "one": f"{means[0]:.2f}", "other": f"{means[1]:.2f}", "pairs": len(pairs), "steps": STEPS, "layers": DEPTH,
+        "width": D_MODEL, "seeds": len({run.seed for run in runs}), "rates": len(RATES),
+        "lost": sum(b < a for a, b in pairs),
+    }  # fmt: skip
+    return numbers, pairs

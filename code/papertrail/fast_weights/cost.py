@@ -7,14 +7,16 @@ them, so the chapter draws a record of them; only what is robust is measured liv
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import exp, log
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from papertrail.benchmarking import Yardstick, alternate
 from papertrail.experiments import at_least_one, load_record
 from papertrail.fast_weights.delta_rule import delta_rule
 from papertrail.fast_weights.linear_attention import LinearState, linear_attention
@@ -92,41 +94,28 @@ def measure_time(
     heads: int = 8,
     dim: int = 64,
     rounds: int = 5,
-    between: Callable[[], object] = lambda: None,
+    yardstick: Yardstick | None = None,
 ) -> list[Cost]:
-    """Forward and backward times of several ways, in turn, after one unmeasured round.
-
-    Args:
-        between: called before each round, such as a yardstick's measurement.
+    """Forward and backward times of several ways, in turn, as `alternate` measures them.
 
     Raises:
-        ValueError: a number is below 1.
+        ValueError: a number is below 1, or there are no ways.
     """
     at_least_one(length=length, heads=heads, dim=dim, rounds=rounds)
     inputs = make_inputs(length, heads, dim)
     d_out = torch.randn(inputs[2].shape, generator=torch.Generator().manual_seed(1))
-    times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
-    for turn in range(rounds + 1):
-        between()
-        for way, attention in ways.items():
-            fresh = [own_layout(attention, x).requires_grad_() for x in inputs]
-            weights = own_layout(attention, d_out)
-            start = time.process_time()
-            out = attention(*fresh)
-            middle = time.process_time()
-            torch.autograd.grad(out, fresh, weights)
-            end = time.process_time()
-            if turn:
-                times[way].append((middle - start, end - start))
-    return [
-        Cost(way, length, *(quartiles([pair[i] for pair in found]) for i in (0, 1)))
-        for way, found in times.items()
-    ]
 
+    def once(attention: Attention) -> tuple[float, float]:
+        fresh = [own_layout(attention, x).requires_grad_() for x in inputs]
+        weights = own_layout(attention, d_out)
+        start = time.process_time()
+        out = attention(*fresh)
+        middle = time.process_time()
+        torch.autograd.grad(out, fresh, weights)
+        return middle - start, time.process_time() - start
 
-def quartiles(values: Sequence[float]) -> list[float]:
-    """Lower quartile, median, upper quartile."""
-    return quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
+    found = alternate({way: partial(once, ways[way]) for way in ways}, rounds, yardstick)
+    return [Cost(way, length, *times) for way, times in found.items()]
 
 
 def measure_memory(attention: Attention, length: int, *, heads: int = 8, dim: int = 64) -> float:
@@ -151,17 +140,6 @@ def _status(field: str) -> int:
     """A line of /proc/self/status, in KiB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
-
-
-def measure_gemm(size: int = 512, repeats: int = 10) -> float:
-    """The yardstick: float32 operations a second of a square matrix product, in GFLOP/s."""
-    at_least_one(size=size, repeats=repeats)
-    a, b = torch.randn(2, size, size, generator=torch.Generator().manual_seed(0)).unbind(0)
-    torch.mm(a, b)
-    start = time.process_time()
-    for _ in range(repeats):
-        torch.mm(a, b)
-    return repeats * 2 * size**3 / (time.process_time() - start) / 1e9
 
 
 def linear_flops(length: int, heads: int = 8, dim: int = 64, chunk: int = 64, backward: bool = False) -> int:

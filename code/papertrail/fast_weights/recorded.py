@@ -2,18 +2,20 @@
 
 Everything was fixed before the first run: sizes, maps, steps, rate, seeds, and that the last step counts.
 
-    python -m papertrail.fast_weights.recorded    run the grid and record it
+    python -m papertrail.experiments run fast_weights.retrieval
 """
 
-from dataclasses import asdict
+from collections.abc import Sequence
 
-from papertrail.experiments import load_record, progress, results_file, save_record
+from papertrail.experiments import load_record
+from papertrail.experiments.registry import Cell, Experiment, Tolerance
 from papertrail.fast_weights.retrieval import TrainedRecall, measure_trained_recall
 
 CHAPTER, NAME = "fast_weights", "retrieval"
 SYMBOLS = (4, 8, 12, 16, 24, 32)
 MAPS = ("elu+1", "dpfp-1", "dpfp-2")
 EDIT_SYMBOLS, EDIT_LENGTH, EDIT_STEPS = 8, 16, 800
+SEEDS = 5
 
 
 def load_capacity() -> list[TrainedRecall]:
@@ -22,7 +24,7 @@ def load_capacity() -> list[TrainedRecall]:
     Raises:
         FileNotFoundError: they were never recorded.
     """
-    return [TrainedRecall(**run) for run in load_record(CHAPTER, NAME)["capacity"]]
+    return _load(edited=False)
 
 
 def load_editing() -> list[TrainedRecall]:
@@ -31,38 +33,30 @@ def load_editing() -> list[TrainedRecall]:
     Raises:
         FileNotFoundError: they were never recorded.
     """
-    return [TrainedRecall(**run) for run in load_record(CHAPTER, NAME)["editing"]]
+    return _load(edited=True)
 
 
-def _row(run: TrainedRecall) -> dict:
-    row = asdict(run)
-    return row | {key: [round(value, 5) for value in row[key]] for key in ("loss", "accuracy")}
+def _load(edited: bool) -> list[TrainedRecall]:
+    rows = load_record(CHAPTER, NAME)
+    return [TrainedRecall(**row["result"]) for row in rows if ("length" in row["cell"]) is edited]
 
 
-def main() -> int:
-    """Run both settings and record them in one file."""
-    results_file(CHAPTER, NAME)  # before the run: without book/ there is nowhere to record it
+def cells(seeds: Sequence[int]) -> list[Cell]:
+    """Setting 1 over sizes, then setting 2 over rules."""
+
+    def one(rule: str, feature_map: str | None, **sizes: int) -> Cell:
+        return {"rule": rule, "feature_map": feature_map, **sizes, "seeds": len(seeds)}
+
     ways = [("sum", feature_map) for feature_map in MAPS] + [("softmax", None)]
-    capacity = [
-        _row(measure_trained_recall(rule, feature_map, symbols=symbols))
-        for rule, feature_map in progress(ways, "capacity")
-        for symbols in SYMBOLS
-    ]
+    capacity = [one(*way, symbols=symbols) for way in ways for symbols in SYMBOLS]
     ways = [(rule, feature_map) for rule in ("sum", "delta") for feature_map in MAPS] + [("softmax", None)]
-    editing = [
-        _row(
-            measure_trained_recall(
-                rule, feature_map, symbols=EDIT_SYMBOLS, length=EDIT_LENGTH, steps=EDIT_STEPS
-            )
-        )
-        for rule, feature_map in progress(ways, "editing")
-    ]
-    for run in capacity + editing:
-        print(run["rule"], run["feature_map"], run["symbols"], run["length"], run["loss"], flush=True)
-    command = "python -m papertrail.fast_weights.recorded"
-    save_record(CHAPTER, NAME, command, {"capacity": capacity, "editing": editing})
-    return 0
+    sizes = {"symbols": EDIT_SYMBOLS, "length": EDIT_LENGTH, "steps": EDIT_STEPS}
+    return capacity + [one(*way, **sizes) for way in ways]
 
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+EXPERIMENTS = (
+    Experiment(
+        CHAPTER, NAME, "How much does a trained memory hold, and can it be corrected?",
+        cells, measure_trained_recall, SEEDS, 105, 340, Tolerance(0.05, 0.01),
+    ),
+)  # fmt: skip

@@ -1,9 +1,8 @@
 """What takes too long for a notebook: models of 12, 24 and 48 blocks trained with each norm.
 
 Everything was fixed before the first run: the grid below, the settings in `depth`, and what counts as a difference.
-One cell at a time; what is recorded is not run again.
 
-    python -m papertrail.gopher.recorded_depth    run what is missing and record it
+    python -m papertrail.experiments run NAME    gopher.depth, .depth_post or .depth_gradients
 
 With Xavier's weights Post fails in every cell of that grid, so that it compares nothing. A second grid, fixed after the
 first had been seen and before its own first run, trains Post from nn.Linear's smaller weights.
@@ -12,12 +11,12 @@ The gradients at the start were first looked at with three seeds, then with ten 
 too few. Ten are recorded for all depths, and called different from three standard errors on.
 """
 
-import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from papertrail.experiments import load_record, results_file, rounded, save_record
+from papertrail.experiments import load_results
+from papertrail.experiments.registry import Cell, Experiment, Tolerance
 from papertrail.gopher.depth import (
     ARMS,
     BATCH,
@@ -33,16 +32,22 @@ from papertrail.gopher.depth import (
 )
 
 CHAPTER, NAME, SECOND, START = "gopher", "depth", "depth_post", "depth_gradients"
-COMMAND = "python -m papertrail.gopher.recorded_depth"
 DEPTHS, RATES, STEPS, SEEDS, START_SEEDS = (12, 24, 48), (1e-3, 1e-2), 100, 3, 10
 SHIFTED_DEPTH, SHIFTED_RATE, WEIGHT_MEAN = 12, 1e-3, 0.2
 APART = 0.05  # nats between mean final losses, from which two norms count as different
 
 
-def cells() -> list[dict[str, Any]]:
+def cells(seeds: Sequence[int]) -> list[Cell]:
     """The grid: every depth, rate and arm, then the arms with a norm from shifted weights."""
     grid = [
-        {"depth": depth, "placement": placement, "norm": norm, "lr": lr, "weight_mean": 0.0}
+        {
+            "depth": depth,
+            "placement": placement,
+            "norm": norm,
+            "lr": lr,
+            "weight_mean": 0.0,
+            "seeds": len(seeds),
+        }
         for depth in DEPTHS
         for lr in RATES
         for placement, norm in ARMS
@@ -54,6 +59,7 @@ def cells() -> list[dict[str, Any]]:
             "norm": norm,
             "lr": SHIFTED_RATE,
             "weight_mean": WEIGHT_MEAN,
+            "seeds": len(seeds),
         }
         for placement, norm in ARMS
         if norm != "none"
@@ -61,7 +67,7 @@ def cells() -> list[dict[str, Any]]:
     return grid + shifted
 
 
-def second_cells() -> list[dict[str, Any]]:
+def second_cells(seeds: Sequence[int]) -> list[Cell]:
     """The second grid: Post with each norm, from smaller weights, at the lower rate."""
     return [
         {
@@ -71,18 +77,33 @@ def second_cells() -> list[dict[str, Any]]:
             "lr": RATES[0],
             "weight_mean": 0.0,
             "start": "linear",
+            "seeds": len(seeds),
         }
         for depth in DEPTHS
         for norm in ("LayerNorm", "RMSNorm")
     ]
 
 
-def settings(grid: list[dict[str, Any]]) -> dict[str, Any]:
-    """Whatever the numbers depend on: a record with other settings is not gone on with."""
+def start_cells(seeds: Sequence[int]) -> list[Cell]:
+    """Gradients at the start, by depth and arm."""
+    return [
+        {"depth": depth, "placement": placement, "norm": norm, "seeds": len(seeds)}
+        for depth in DEPTHS
+        for placement, norm in ARMS
+    ]
+
+
+def measure_start(depth: int, placement: str, norm: str, seeds: int) -> DepthGradients:
+    """One of them."""
+    (found,) = measure_depth_gradients((depth,), ((placement, norm),), seeds)
+    return found
+
+
+def settings(**own: Any) -> dict[str, Any]:
+    """What all cells of a grid share."""
     return {
-        "cells": grid, "steps": STEPS, "seeds": SEEDS, "vocab": VOCAB, "length": LENGTH, "batch": BATCH,
-        "width": WIDTH, "heads": HEADS, "sharpness": SHARPNESS,
-    }  # fmt: skip
+        "vocab": VOCAB, "length": LENGTH, "batch": BATCH, "width": WIDTH, "heads": HEADS, "sharpness": SHARPNESS,
+    } | own  # fmt: skip
 
 
 def load_depth() -> list[DepthTraining]:
@@ -91,7 +112,7 @@ def load_depth() -> list[DepthTraining]:
     Raises:
         FileNotFoundError: they were never recorded.
     """
-    return [DepthTraining(**run) for name in (NAME, SECOND) for run in load_record(CHAPTER, name)["runs"]]
+    return [DepthTraining(**run) for name in (NAME, SECOND) for run in load_results(CHAPTER, name)]
 
 
 def load_depth_gradients() -> list[DepthGradients]:
@@ -100,7 +121,7 @@ def load_depth_gradients() -> list[DepthGradients]:
     Raises:
         FileNotFoundError: they were never recorded.
     """
-    return [DepthGradients(**result) for result in load_record(CHAPTER, START)["results"]]
+    return [DepthGradients(**result) for result in load_results(CHAPTER, START)]
 
 
 def find(
@@ -121,43 +142,19 @@ def find(
     )
 
 
-def record(name: str, grid: list[dict[str, Any]]) -> None:
-    """Run the cells of a grid that its file does not hold, and save the file after each.
-
-    Raises:
-        ValueError: what is recorded was made with other settings.
-    """
-    runs: list[dict[str, Any]] = []
-    seconds: list[float] = []
-    if (path := results_file(CHAPTER, name)).exists():
-        stored = load_record(CHAPTER, name)
-        if stored["settings"] != settings(grid):
-            raise ValueError(f"{path.name}: holds runs with other settings; move it away to start anew")
-        runs, seconds = stored["runs"], stored["seconds_by_cell"]
-    for cell in grid[len(runs) :]:
-        begun = time.process_time()
-        run = measure_depth_training(**cell, steps=STEPS, seeds=SEEDS)
-        runs.append(rounded(asdict(run)))
-        seconds.append(round(time.process_time() - begun, 1))
-        save_record(
-            CHAPTER, name, COMMAND, {"settings": settings(grid), "seconds_by_cell": seconds, "runs": runs}
-        )
-        print(cell, [round(loss, 3) for loss in run.final], f"{seconds[-1]} s", flush=True)
+def _training(name: str, question: str, grid: Any, cpu_seconds: float) -> Experiment:
+    measure = partial(measure_depth_training, steps=STEPS)
+    return Experiment(
+        CHAPTER, name, question, grid, measure, SEEDS, cpu_seconds, 390, Tolerance(0.05, 0.05),
+        lambda: settings(steps=STEPS),
+    )  # fmt: skip
 
 
-def main() -> int:
-    """Run what is not yet recorded: two grids of training, and gradients at the start.
-
-    Raises:
-        ValueError: what is recorded was made with other settings.
-    """
-    record(NAME, cells())
-    record(SECOND, second_cells())
-    if not results_file(CHAPTER, START).exists():
-        gradients = measure_depth_gradients(DEPTHS, seeds=START_SEEDS)
-        save_record(CHAPTER, START, COMMAND, {"results": rounded([asdict(result) for result in gradients])})
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+EXPERIMENTS = (
+    _training(NAME, "Does RMSNorm train as LayerNorm does, in 12 to 48 blocks?", cells, 750),
+    _training(SECOND, "Does it in Post-LN, from weights small enough to train?", second_cells, 162),
+    Experiment(
+        CHAPTER, START, "How do the first gradients differ between the norms, by depth?",
+        start_cells, measure_start, START_SEEDS, 28, 330, Tolerance(0.02), settings,
+    ),
+)  # fmt: skip

@@ -1,12 +1,31 @@
 """The group-size experiment with all its seeds, which takes too long for a notebook.
 
-python -m papertrail.gopher.recorded_group_size    run it and record it (20 seconds of one core)
+python -m papertrail.experiments run gopher.group_size
 """
 
-from papertrail.experiments import load_record, results_file, save_record
+from collections.abc import Sequence
+from typing import Any
+
+from papertrail.experiments import load_results
+from papertrail.experiments.registry import Cell, Experiment, Tolerance
 from papertrail.gopher.group_size import EPOCHS, GROUPS, GroupSizes, measure_group_sizes
 
 CHAPTER, NAME, SEEDS = "gopher", "group_size", 5
+
+
+def cells(seeds: Sequence[int]) -> list[Cell]:
+    """One: the seeds of all groups learn side by side."""
+    return [{"seeds": len(seeds)}]
+
+
+def measure(seeds: int) -> GroupSizes:
+    """All groups."""
+    return measure_group_sizes(GROUPS, seeds=seeds, epochs=EPOCHS)
+
+
+def settings() -> dict[str, Any]:
+    """What the numbers depend on."""
+    return {"groups": GROUPS, "epochs": EPOCHS}
 
 
 def load_group_sizes() -> GroupSizes:
@@ -15,26 +34,14 @@ def load_group_sizes() -> GroupSizes:
     Raises:
         FileNotFoundError: they were never recorded.
     """
-    record = load_record(CHAPTER, NAME)
-    by_group = ({int(g): errors for g, errors in record[part].items()} for part in ("evaluated", "batched"))
-    return GroupSizes(*by_group, record["others"], record["seeds"])
+    (found,) = load_results(CHAPTER, NAME)
+    by_group = ({int(g): errors for g, errors in found[part].items()} for part in ("evaluated", "batched"))
+    return GroupSizes(*by_group, found["others"], found["seeds"])
 
 
-def main() -> int:
-    """Run and record."""
-    results_file(CHAPTER, NAME)  # before the run: without book/ there is nowhere to record it
-    found = measure_group_sizes(GROUPS, seeds=SEEDS, epochs=EPOCHS)
-
-    def short(errors: dict) -> dict:
-        return {key: [round(value, 5) for value in values] for key, values in errors.items()}
-
-    data = {
-        "evaluated": short(found.evaluated), "batched": short(found.batched), "others": short(found.others),
-        "seeds": SEEDS, "epochs": EPOCHS,
-    }  # fmt: skip
-    print(save_record(CHAPTER, NAME, "python -m papertrail.gopher.recorded_group_size", data))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+EXPERIMENTS = (
+    Experiment(
+        CHAPTER, NAME, "How many cases does a batch norm need for its statistics?",
+        cells, measure, SEEDS, 21, 330, Tolerance(0.05, 0.01), settings,
+    ),
+)  # fmt: skip

@@ -10,7 +10,6 @@ from papertrail import figures as look
 from papertrail.architecture_diagram import diagrams, inspect_model
 from papertrail.experiments import seeded
 from papertrail.figures import Drawing
-from papertrail.layer_norm_placement.language import LanguageRun
 from papertrail.layer_norm_placement.measurements import (
     Amplification,
     GradientProfile,
@@ -381,16 +380,3 @@ def table_of_starts(
         deepest = amplifications[starts[0]].depths[-1]
         rows.append([f"{NAMES[placement]}: amplification at {deepest} layers (exponent)", *cells])
     return ["effect", *starts], rows
-
-
-def table_of_language(runs: Sequence[LanguageRun]) -> tuple[list[str], list[list[str]]]:
-    """Held-out loss in bits a byte: for each placement and rate the mean and the range over seeds."""
-    rates = sorted({run.lr for run in runs})
-    rows = []
-    for placement in dict.fromkeys(run.placement for run in runs):
-        cells = []
-        for rate in rates:
-            bits = [run.valid / log(2) for run in runs if (run.placement, run.lr) == (placement, rate)]
-            cells.append(f"{mean(bits):.3f} [{min(bits):.3f}, {max(bits):.3f}]" if bits else "not run")
-        rows.append([NAMES[placement], *cells])
-    return ["placement", *(f"rate {rate:g}" for rate in rates)], rows

@@ -2,27 +2,20 @@
 
 Everything that could be tuned was fixed before the first run: the sizes and rates below, the split (two files),
 the seeds and the number of steps. Each placement gets two learning rates. A second set of runs, fixed after the
-first had been seen and before its own first run, asks whether a gap closes with four times as many steps.
+first had been seen and before its own first run, asks whether a gap closes with four times as many steps. A third,
+fixed before its own first run, is twice as wide and asks what warm-up does for each of four placements.
 
-    python -m papertrail.layer_norm_placement.language TRAIN VALID             train them all and record the result
-    python -m papertrail.layer_norm_placement.language TRAIN VALID --longer    the second set
-
-TRAIN and VALID are text files, plain or .gz. The recorded run read WikiText-2 (Merity et al. 2016).
+`recorded_language` has the grids.
 """
 
-import argparse
-import gzip
-import hashlib
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
-from papertrail.experiments import at_least_one, load_record, progress, results_file, save_record, seeded
+from papertrail.experiments import at_least_one, load_record, load_results, progress, seeded
+from papertrail.experiments.text import read_text, windows
 from papertrail.layer_norm_placement.models import Model
 
 DEPTH, D_MODEL, HEADS, LENGTH, BATCH = 12, 64, 4, 64, 16
@@ -30,6 +23,8 @@ STEPS, WARMUP, RATES, SEEDS = 600, 100, (5e-4, 1e-3), (0, 1, 2)
 ARMS = ("post", "pre", "dual-residual")
 LONGER_STEPS, LONGER_WARMUP, LONGER_SEEDS = 2400, 400, (0, 1)
 LONGER_ARMS = (("post", 2.5e-4), ("post", 5e-4), ("pre", 1e-3))
+WIDE, WIDE_STEPS, WIDE_WARMUPS, WIDE_RATE, WIDE_SEEDS = 128, 400, (0, 100), 1e-3, (0, 1, 2)
+WIDE_ARMS = ("post", "pre", "dual-residual", "deepnorm")
 VALID_WINDOWS = 256
 
 
@@ -48,14 +43,8 @@ class LanguageRun:
 
 
 def rate_at(step: int, lr: float, steps: int = STEPS, warmup: int = WARMUP) -> float:
-    """Linear warm-up to `lr`, then linear decay, to 0 at the last step; steps count from 1."""
-    return lr * min(step / warmup, (steps - step) / (steps - warmup))
-
-
-def windows(text: bytes, starts: Tensor, length: int) -> Tensor:
-    """Windows of `length` + 1 bytes: (B,) starts -> (B, length + 1) token ids."""
-    data = torch.frombuffer(bytearray(text), dtype=torch.uint8)
-    return data[starts[:, None] + torch.arange(length + 1)].long()
+    """Linear warm-up to `lr`, none if `warmup` is 0; then linear decay to 0 at the last step; steps count from 1."""
+    return lr * min(step / warmup if warmup else 1.0, (steps - step) / (steps - warmup))
 
 
 def train_language_model(
@@ -66,6 +55,7 @@ def train_language_model(
     seed: int,
     *,
     depth: int = DEPTH,
+    d_model: int = D_MODEL,
     steps: int = STEPS,
     warmup: int = WARMUP,
 ) -> LanguageRun:
@@ -76,7 +66,9 @@ def train_language_model(
     Raises:
         ValueError: a text is too short for the windows; a size is below 1; the placement is unknown.
     """
-    at_least_one(depth=depth, steps=steps, warmup=warmup)
+    at_least_one(depth=depth, d_model=d_model, steps=steps)
+    if not 0 <= warmup < steps:
+        raise ValueError(f"warmup: got {warmup}; allowed are 0 to {steps - 1}, below the steps")
     for argument, text in (("train", train), ("valid", valid)):
         if len(text) < VALID_WINDOWS * LENGTH + 1:
             raise ValueError(
@@ -84,8 +76,8 @@ def train_language_model(
             )
     with seeded(seed):
         model = Model(
-            "decoder-only", depth, vocab_size=256, length=LENGTH, d_model=D_MODEL, num_heads=HEADS,
-            d_ff=4 * D_MODEL, placement=placement,
+            "decoder-only", depth, vocab_size=256, length=LENGTH, d_model=d_model, num_heads=HEADS,
+            d_ff=4 * d_model, placement=placement,
         )  # fmt: skip
         starts = torch.randint(len(train) - LENGTH, (steps, BATCH))
     optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.98), eps=1e-9)
@@ -114,62 +106,47 @@ def held_out_loss(model: Model, valid: bytes) -> float:
     return total / VALID_WINDOWS
 
 
+def measure_language(
+    placement: str,
+    lr: float,
+    seed: int,
+    *,
+    train: str,
+    valid: str,
+    d_model: int = D_MODEL,
+    steps: int = STEPS,
+    warmup: int = WARMUP,
+) -> LanguageRun:
+    """`train_language_model` on two text files, plain or .gz.
+
+    Raises:
+        ValueError: as there.
+    """
+    texts = (read_text(Path(path)) for path in (train, valid))
+    return train_language_model(*texts, placement, lr, seed, d_model=d_model, steps=steps, warmup=warmup)
+
+
 def load_language_runs(name: str = "language") -> list[LanguageRun]:
     """The recorded runs; `name` is "language" or "language_longer".
 
     Raises:
         FileNotFoundError: they were never recorded.
     """
-    return [LanguageRun(**run) for run in load_record("layer_norm_placement", name)["runs"]]
+    return [LanguageRun(**run) for run in load_results("layer_norm_placement", name)]
 
 
-def read_text(path: Path) -> bytes:
-    """A text file's bytes, unpacked if its name ends in .gz."""
-    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+@dataclass(frozen=True)
+class WarmUpRun(LanguageRun):
+    """A run of the third set, with its steps of warm-up."""
+
+    warmup: int
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Train every placement at every rate with every seed, and record what is done after each seed."""
-    parser = argparse.ArgumentParser(prog="python -m papertrail.layer_norm_placement.language")
-    parser.add_argument("train", type=Path, help="text to train on, plain or .gz")
-    parser.add_argument("valid", type=Path, help="text to judge on")
-    parser.add_argument(
-        "--longer", action="store_true", help="the second set: fewer arms, four times the steps"
-    )
-    options = parser.parse_args(arguments)
-    name, arms, steps, warmup, seeds = (
-        "language",
-        [(p, lr) for p in ARMS for lr in RATES],
-        STEPS,
-        WARMUP,
-        SEEDS,
-    )
-    if options.longer:
-        name, arms = "language_longer", list(LONGER_ARMS)
-        steps, warmup, seeds = LONGER_STEPS, LONGER_WARMUP, LONGER_SEEDS
-    results_file("layer_norm_placement", name)  # before the run: without book/ there is nowhere to record it
-    texts = {path.name: read_text(path) for path in (options.train, options.valid)}
-    train, valid = texts.values()
-    flag = " --longer" if options.longer else ""
-    command = f"python -m papertrail.layer_norm_placement.language {' '.join(texts)}{flag}"
-    runs = []
-    for done, seed in enumerate(seeds, 1):
-        for placement, lr in arms:
-            run = train_language_model(train, valid, placement, lr, seed, steps=steps, warmup=warmup)
-            runs.append(run)
-            print(
-                f"{placement:14} rate {lr:g} seed {seed}: {run.valid / math.log(2):.3f} bits a byte",
-                flush=True,
-            )
-        data = {
-            "texts": {file: hashlib.sha256(text).hexdigest() for file, text in texts.items()},
-            "settings": {"depth": DEPTH, "d_model": D_MODEL, "heads": HEADS, "length": LENGTH, "batch": BATCH,
-                         "steps": steps, "warmup": warmup, "arms": arms, "seeds": seeds[:done]},
-            "runs": [asdict(run) for run in runs],
-        }  # fmt: skip
-        save_record("layer_norm_placement", name, command, data)
-    return 0
+def load_warm_up_runs() -> list[WarmUpRun]:
+    """The recorded runs of the third set.
 
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    Raises:
+        FileNotFoundError: they were never recorded.
+    """
+    rows = load_record("layer_norm_placement", "warm_up")
+    return [WarmUpRun(**row["result"], warmup=row["cell"]["warmup"]) for row in rows]

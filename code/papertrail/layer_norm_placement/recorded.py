@@ -2,16 +2,26 @@
 
 The grid was fixed before its first run. The chapter draws the record, and runs a part of it live.
 
-    python -m papertrail.layer_norm_placement.recorded    run the grid and record it
+    python -m papertrail.experiments run layer_norm_placement.training
+    python -m papertrail.experiments run layer_norm_placement.depth
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 
-from papertrail.experiments import load_record, progress, results_file, rounded, save_record
+from papertrail.experiments import load_results
+from papertrail.experiments.registry import Cell, Experiment, Tolerance
 from papertrail.layer_norm_placement.measurements import GradientProfile, measure_gradients
 from papertrail.layer_norm_placement.placements import PLACEMENTS, STARTS
-from papertrail.layer_norm_placement.training import TrainingRuns, measure_training
+from papertrail.layer_norm_placement.training import (
+    BATCH,
+    LENGTH,
+    VOCAB,
+    WIDTH,
+    TrainingRuns,
+    measure_training,
+)
 
 CHAPTER = "layer_norm_placement"
 RATES, WARMUPS = (1e-3, 3e-3, 1e-2), (0, 60)
@@ -64,7 +74,7 @@ def load_training() -> list[TrainingRuns]:
     Raises:
         FileNotFoundError: they were never recorded.
     """
-    return [TrainingRuns(**run) for run in load_record(CHAPTER, "training")["runs"]]
+    return [TrainingRuns(**run) for run in load_results(CHAPTER, "training")]
 
 
 def find(
@@ -94,41 +104,37 @@ def load_depths() -> list[DepthFrame]:
             {p: GradientProfile(**row) for p, row in frame["gradients"].items()},
             {p: TrainingRuns(**row) for p, row in frame["training"].items()},
         )
-        for frame in load_record(CHAPTER, "depth")["frames"]
+        for frame in load_results(CHAPTER, "depth")
     ]
 
 
-def main() -> int:
-    """Run the grid and record it in two files."""
-    results_file(CHAPTER, "training")  # before the run: without book/ there is nowhere to record it
-    command = "python -m papertrail.layer_norm_placement.recorded"
+def training_cells(seeds: Sequence[int]) -> list[Cell]:
+    """Every placement, rate and warm-up from Xavier's weights; then the other starts, at the highest rate."""
     grid = [(p, lr, warmup, "xavier") for p in PLACEMENTS for lr in RATES for warmup in WARMUPS]
     grid += [(p, RATES[-1], 0, start) for p in PLACEMENTS for start in STARTS if start != "xavier"]
-    runs = []
-    for placement, lr, warmup, start in progress(grid, "training"):
-        run = measure_training(
-            placement, lr=lr, warmup=warmup, start=start, seeds=SEEDS, cosine_steps=COSINE_STEPS
-        )
-        runs.append(rounded(asdict(run)))
-        print(
-            f"{placement:14} rate {lr:<6g} warm-up {warmup:2} {start:7} {[round(x, 3) for x in run.final]}",
-            flush=True,
-        )
-    save_record(CHAPTER, "training", command, {"runs": runs})
-    frames = []
-    for depth in progress(DEPTHS, "depths"):
-        for start in DEPTH_STARTS:
-            frame = measure_depth(depth, start)
-            frames.append(rounded(asdict(frame)))
-            print(
-                depth,
-                start,
-                {p: [round(x, 3) for x in run.final] for p, run in frame.training.items()},
-                flush=True,
-            )
-    save_record(CHAPTER, "depth", command, {"frames": frames})
-    return 0
+    names = ("placement", "lr", "warmup", "start")
+    return [dict(zip(names, one, strict=True)) | {"seeds": len(seeds)} for one in grid]
 
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+def depth_cells(seeds: Sequence[int]) -> list[Cell]:
+    """Every depth from both starts."""
+    return [{"depth": d, "start": start, "seeds": len(seeds)} for d in DEPTHS for start in DEPTH_STARTS]
+
+
+def settings() -> dict:
+    """What all cells share."""
+    return {"vocab": VOCAB, "length": LENGTH, "batch": BATCH, "d_model": WIDTH}
+
+
+EXPERIMENTS = (
+    Experiment(
+        CHAPTER, "training", "At which rates, and from which weights, does a placement need warm-up?",
+        training_cells, partial(measure_training, cosine_steps=COSINE_STEPS), SEEDS, 313, 350,
+        Tolerance(0.02, 0.02), lambda: settings() | {"cosine_steps": COSINE_STEPS},
+    ),
+    Experiment(
+        CHAPTER, "depth", "What moves with depth: gradients at the start, and training without warm-up?",
+        depth_cells, measure_depth, SEEDS, 761, 600, Tolerance(0.02, 0.02),
+        lambda: settings() | {"lr": DEPTH_RATE, "placements": DEPTH_PLACEMENTS},
+    ),
+)  # fmt: skip

@@ -1,18 +1,20 @@
 """The ordinary layer with every assumption removed, all seeds, which takes too long for a notebook.
 
-python -m papertrail.scan_and_snap.recorded_assumptions    run it and record it (a minute of one core)
-python -m papertrail.scan_and_snap.recorded_assumptions --seeds 10    with another number of seeds
+python -m papertrail.experiments run scan_and_snap.assumptions
 """
 
-import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 
-from papertrail.experiments import load_record, results_file, rounded, save_record
+from papertrail.experiments import load_results
+from papertrail.experiments.registry import Cell, Experiment, Tolerance
 from papertrail.scan_and_snap.assumptions import Assumptions, measure_assumptions
 
 CHAPTER, NAME, SEEDS = "scan_and_snap", "assumptions", 5
-COMMAND = "python -m papertrail.scan_and_snap.recorded_assumptions"
+
+
+def cells(seeds: Sequence[int]) -> list[Cell]:
+    """One: all variants share their languages."""
+    return [{"seeds": len(seeds)}]
 
 
 def load_assumptions() -> Assumptions:
@@ -21,25 +23,13 @@ def load_assumptions() -> Assumptions:
     Raises:
         FileNotFoundError: they were never recorded.
     """
-    record = load_record(CHAPTER, NAME)
-    return Assumptions(**{field.name: record[field.name] for field in fields(Assumptions)})
+    (found,) = load_results(CHAPTER, NAME)
+    return Assumptions(**found)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run and record.
-
-    Raises:
-        ValueError: `--seeds` is below 1.
-    """
-    parser = argparse.ArgumentParser(prog=COMMAND, description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"how many, from 0 up (default: {SEEDS})")
-    seeds = parser.parse_args(arguments).seeds
-    results_file(CHAPTER, NAME)  # before the run: without book/ there is nowhere to record it
-    found = measure_assumptions(seeds=seeds)
-    command = COMMAND if seeds == SEEDS else f"{COMMAND} --seeds {seeds}"
-    print(save_record(CHAPTER, NAME, command, rounded(asdict(found))))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+EXPERIMENTS = (
+    Experiment(
+        CHAPTER, NAME, "Which of the paper's findings survive without its assumptions?",
+        cells, lambda seeds: measure_assumptions(seeds=seeds), SEEDS, 26, 350, Tolerance(0.02, 0.02),
+    ),
+)  # fmt: skip

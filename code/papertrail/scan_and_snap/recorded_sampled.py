@@ -1,21 +1,20 @@
 """The sampled runs that take too long for a notebook: many seeds, many steps, and the sweep of figure 6.
 
-python -m papertrail.scan_and_snap.recorded_sampled            run and record (90 seconds of one core)
-python -m papertrail.scan_and_snap.recorded_sampled --seeds 2  fewer seeds for the long runs and the sweep
+    python -m papertrail.experiments run NAME    scan_and_snap.figure_4, .figure_6 or .long_run
 
 Fixed before the first run: rates 1 and 1, the moments, and the official settings of both figures. The 40 seeds of
 figure 4 were added after the official losses had been seen to lie above those of the first five, and its longer
 sequences after the rarest token had been seen to lose.
 """
 
-import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from papertrail.experiments import at_least_one, load_record, results_file, rounded, save_record
+from papertrail.experiments import load_results
+from papertrail.experiments.registry import Cell, Experiment, Tolerance
 from papertrail.scan_and_snap.sampled import (
     FIGURE_4,
     SEEDS,
@@ -29,7 +28,6 @@ from papertrail.scan_and_snap.sampled import (
 from papertrail.scan_and_snap.setting import syn_small
 
 CHAPTER = "scan_and_snap"
-COMMAND = "python -m papertrail.scan_and_snap.recorded_sampled"
 MOMENTS = (0, 100, 200, 500, 1000, 2000, 4000)
 MANY_SEEDS = 40
 LENGTHS = (128, 512)
@@ -138,8 +136,8 @@ def measure_sweep(seeds: Sequence[int]) -> Sweep:
 
 
 def _load(name: str, kind: type) -> Any:
-    record = load_record(CHAPTER, name)
-    return kind(**{field: record[field] for field in kind.__dataclass_fields__})
+    (found,) = load_results(CHAPTER, name)
+    return kind(**found)
 
 
 def load_long_run() -> LongRun:
@@ -169,22 +167,24 @@ def load_sweep() -> Sweep:
     return _load("figure_6", Sweep)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run and record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5, help="of the long runs and of the sweep")
-    seeds = parser.parse_args(arguments).seeds
-    at_least_one(seeds=seeds)
-    results_file(CHAPTER, "long_run")  # before the run: without book/ there is nowhere to record it
-    command = COMMAND if seeds == 5 else f"{COMMAND} --seeds {seeds}"
-    for name, measure in (
-        ("figure_4", lambda: measure_many_seeds(MANY_SEEDS)),
-        ("figure_6", lambda: measure_sweep(range(seeds))),
-        ("long_run", lambda: measure_long_run(range(seeds), MOMENTS)),
-    ):
-        print(save_record(CHAPTER, name, command, rounded(asdict(measure()))))
-    return 0
+def cells(seeds: Sequence[int]) -> list[Cell]:
+    """One: the seeds of each of these learn side by side."""
+    return [{"seeds": len(seeds)}]
 
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+EXPERIMENTS = (
+    Experiment(
+        CHAPTER, "figure_4", "Do the official run's losses lie among those of forty seeds of ours?",
+        cells, measure_many_seeds, MANY_SEEDS, 9, 280, Tolerance(0.02, 0.02), lambda: {"lengths": LENGTHS},
+    ),
+    Experiment(
+        CHAPTER, "figure_6", "How do the two rates decide how sparse attention gets?",
+        cells, lambda seeds: measure_sweep(range(seeds)), 5, 6, 300, Tolerance(0.02, 0.02),
+        lambda: {"starts": STARTS},
+    ),
+    Experiment(
+        CHAPTER, "long_run", "Does attention stop moving, far beyond the paper's 100 iterations?",
+        cells, lambda seeds: measure_long_run(range(seeds), MOMENTS), 5, 60, 450, Tolerance(0.02, 0.02),
+        lambda: {"moments": MOMENTS},
+    ),
+)  # fmt: skip

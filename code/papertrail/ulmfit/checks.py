@@ -89,7 +89,7 @@ def _gains(ours: list[float], others: list[float]) -> list[float]:
 
 def pretraining_on_reviews() -> Evidence:
     """The recorded runs: at how many numbers of labels does the whole recipe beat new weights, and bag of words."""
-    _, runs = load_runs("low-shot")
+    _, runs = load_runs("low_shot")
     ours = errors_by_labels(runs, "general+target", ULMFIT)
     scratch, words = (
         errors_by_labels(runs, "none", "one rate"),
@@ -165,7 +165,7 @@ def unfreezing_here() -> Evidence:
 
 def fine_tuning_on_reviews() -> Evidence:
     """The recorded runs on one pretrained encoder: ULMFiT's way of fine-tuning against one rate, pair by pair."""
-    _, runs = load_runs("low-shot")
+    _, runs = load_runs("low_shot")
     ours, plain = (errors_by_labels(runs, "general+target", method) for method in (ULMFIT, "one rate"))
     gains = {n: [100 * gain for gain in _gains(ours[n], plain[n])] for n in ours}
     better = sum(gain > 0 for found in gains.values() for gain in found)

@@ -9,24 +9,21 @@ The language models, in an empty folder that holds WikiText-2's training text as
     python -m papertrail.ulmfit finetune --from runs/general --corpus imdb --passes 1 --out runs/general+target-1
     python -m papertrail.ulmfit export --from runs/general+target --out book/results/ulmfit/encoder.pt
 
-Then the classifiers. Each is a file of its own, so that a run which is killed goes on where it stopped, and several
-processes can share the work (`--share 0/2` and `--share 1/2`); `--collect` puts them into book/results/ulmfit/.
+Then the classifiers, `low_shot`, `ladder` and `budget`:
 
-    python -m papertrail.ulmfit.recorded low-shot --runs runs
-    python -m papertrail.ulmfit.recorded ladder --runs runs
-    python -m papertrail.ulmfit.recorded budget --runs runs
-    python -m papertrail.ulmfit.recorded low-shot --runs runs --collect
+    python -m papertrail.experiments run ulmfit.low_shot --input models=runs
+
+A run that is killed goes on with --resume; a cluster's machines need the folder under the same path.
 """  # fmt: skip
 
-import argparse
 import json
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from papertrail.experiments import load_record, progress, rounded, save_record, seeded
+from papertrail.experiments import load_file, seeded
+from papertrail.experiments.registry import Cell, Experiment, Tolerance
 from papertrail.ulmfit.fine_tuning import METHODS, ULMFIT, Method
 from papertrail.ulmfit.reviews import (
     BATCH_SIZES,
@@ -41,10 +38,10 @@ from papertrail.ulmfit.reviews import (
     classify_reviews,
     split_reviews,
 )
-from papertrail.ulmfit.runs import ModelSizes, carried_over, load_model, write_json
+from papertrail.ulmfit.runs import ModelSizes, carried_over, load_model
 from papertrail.ulmfit.text import Vocabulary
 
-SEEDS = (0, 1, 2)
+CHAPTER, SEEDS = "ulmfit", 3
 REGULAR = Method(0.001)  # the scripts' "regular schedule" for new weights
 # start, method; the names are those of the record
 LOW_SHOT = (
@@ -58,48 +55,37 @@ LADDER_LABELS = 1000
 # stage 2 for one pass in place of three; none at all is "general" of the low-shot runs
 BUDGET_START, BUDGET_LABELS = "general+target-1", (50, 200)
 MODELS = {
-    "low-shot": ("general", "general+target", "target"),
+    "low_shot": ("general", "general+target", "target"),
     "ladder": ("general", "general+target"),
     "budget": (BUDGET_START,),
 }
 
 
-@dataclass(frozen=True)
-class Run:
-    """One classifier of the recorded runs."""
-
-    start: str  # "none", or the name of a language model's folder
-    method: str
-    labels: int
-    seed: int
-
-    @property
-    def name(self) -> str:
-        return "-".join(map(str, (self.start, self.method, self.labels, self.seed))).replace(" ", "_")
+def low_shot_cells(seeds: Sequence[int]) -> list[Cell]:
+    """Every start and way of fine-tuning by number of labels, the quickest first, and a bag of words."""
+    ways = (*LOW_SHOT, ("none", "bag of words"))
+    return [_cell(*way, labels, seed) for labels in EPOCHS for seed in seeds for way in ways]
 
 
-def runs_of(experiment: str) -> Iterator[Run]:
-    """What an experiment consists of, the quickest first."""
-    if experiment == "low-shot":
-        for labels in EPOCHS:
-            for seed in SEEDS:
-                for start, method in LOW_SHOT:
-                    yield Run(start, method, labels, seed)
-                yield Run("none", "bag of words", labels, seed)
-    if experiment == "ladder":
-        for seed in SEEDS:
-            yield Run("none", "regular", LADDER_LABELS, seed)
-            for method in METHODS:
-                yield Run("general+target", method, LADDER_LABELS, seed)
-    if experiment == "budget":
-        for labels in BUDGET_LABELS:
-            for seed in SEEDS:
-                for method in (ULMFIT, "one rate"):
-                    yield Run(BUDGET_START, method, labels, seed)
+def ladder_cells(seeds: Sequence[int]) -> list[Cell]:
+    """Every row of the paper's table 7, and the one it lacks."""
+    ways = (("none", "regular"), *(("general+target", method) for method in METHODS))
+    return [_cell(*way, LADDER_LABELS, seed) for seed in seeds for way in ways]
 
 
-def settings() -> dict[str, Any]:
-    """What all runs share: a record of other settings is not added to."""
+def budget_cells(seeds: Sequence[int]) -> list[Cell]:
+    """One pass of stage 2, at the fewest labels."""
+    ways = ((BUDGET_START, ULMFIT), (BUDGET_START, "one rate"))
+    return [_cell(*way, labels, seed) for labels in BUDGET_LABELS for seed in seeds for way in ways]
+
+
+def _cell(start: str, method: str, labels: int, seed: int) -> Cell:
+    """start: "none", or the name of a language model's folder."""
+    return {"start": start, "method": method, "labels": labels, "seed": seed}
+
+
+def shared_settings() -> dict[str, Any]:
+    """What all runs share."""
     return {
         "test": TEST,
         "validation": VALIDATION,
@@ -112,76 +98,55 @@ def settings() -> dict[str, Any]:
     }
 
 
-def make(run: Run, folder: Path) -> dict[str, Any]:
-    """Train and judge one classifier on the held-out test reviews."""
-    judged = split_reviews().test
-    target = Vocabulary.load(folder / "general+target" / "vocabulary.txt")
-    began = time.process_time()
-    if run.method == "bag of words":
-        error, last = bag_of_words_error(target, run.labels, run.seed, judged), None
-    else:
-        if run.start == "none":
-            with seeded(run.seed):
-                model, vocabulary = ModelSizes(dropouts=CLASSIFIER_DROPOUTS).build(len(target)), target
-        else:
-            model, vocabulary, record = load_model(folder / run.start, CLASSIFIER_DROPOUTS)
-        if run.start == "general":  # stage 2 was left out, but not its vocabulary
-            sizes = ModelSizes.of(record["sizes"])
-            model = carried_over(model, vocabulary, target, sizes, CLASSIFIER_DROPOUTS)
-            vocabulary = target
-        method = {"one rate": ONE_RATE, "regular": REGULAR}.get(run.method, run.method)
-        done = classify_reviews(model.encoder, vocabulary, method, run.labels, run.seed, judged)
-        losses = done.history.losses[-len(done.history.losses) // 4 :]
-        error, last = done.error, sum(losses) / len(losses)
-    return {**asdict(run), "error": error, "last_loss": last, "cpu": time.process_time() - began}
+def settings_of(experiment: str) -> Callable[[str], dict[str, Any]]:
+    """What all runs of an experiment share, and what its language models were made of."""
+
+    def settings(models: str) -> dict[str, Any]:
+        return shared_settings() | {"language_models": language_models(experiment, Path(models))}
+
+    return settings
 
 
-def make_all(experiment: str, folder: Path, share: tuple[int, int]) -> None:
-    """Make what is not there yet of this process's share."""
-    out = folder / experiment
-    out.mkdir(parents=True, exist_ok=True)
-    here = out / "settings.json"
-    if here.exists() and json.loads(here.read_text()) != settings():
-        raise SystemExit(f"{here}: made with other settings; name another folder for --runs")
-    write_json(settings(), here)
-    wanted = [run for i, run in enumerate(runs_of(experiment)) if i % share[1] == share[0]]
-    for run in progress(wanted, experiment):
-        path = out / f"{run.name}.json"
-        if path.exists():
-            continue
-        if run.start != "none" and not (folder / run.start / "model.pt").exists():
-            print(f"{run.name}: left out for now, {folder / run.start} has no finished language model")
-            continue
-        write_json(rounded(make(run, folder)), path)
+def language_models(experiment: str, folder: Path) -> dict[str, Any]:
+    """By name, what the records of the language models say.
 
-
-def collect(experiment: str, folder: Path) -> Path:
-    """Put the finished runs of an experiment, and the language models' records, into the course."""
-    found = []
-    for run in runs_of(experiment):
-        path = folder / experiment / f"{run.name}.json"
-        if path.exists():
-            found.append(json.loads(path.read_text(encoding="utf-8")))
+    Raises:
+        FileNotFoundError: one is not there, or not finished.
+    """
+    kept = ("corpora", "corpus", "words", "settings", "perplexity_before", "perplexity", "text", "vocabulary")
     models = {}
     for name in MODELS[experiment]:
-        path = folder / name / "run.json"
         if not (folder / name / "model.pt").exists():
-            continue  # not yet trained
-        record = json.loads(path.read_text(encoding="utf-8"))
-        models[name] = {key: record[key] for key in ("corpora", "corpus", "words", "settings", "perplexity_before",
-                                                     "perplexity", "text", "vocabulary") if key in record}  # fmt: skip
-    return save_record(
-        "ulmfit",
-        experiment.replace("-", "_"),
-        f"python -m papertrail.ulmfit.recorded {experiment} --runs runs",
-        {
-            "settings": settings(),
-            "language_models": models,
-            "runs": found,
-            "planned": len(list(runs_of(experiment))),
-            "runs_cpu_seconds": round(sum(run.get("cpu", 0.0) for run in found)),
-        },
-    )
+            raise FileNotFoundError(f"{folder / name}: there is no finished language model")
+        record = json.loads((folder / name / "run.json").read_text(encoding="utf-8"))
+        models[name] = {key: record[key] for key in kept if key in record}
+    return models
+
+
+def measure_run(start: str, method: str, labels: int, seed: int, *, models: str) -> dict[str, float | None]:
+    """Train one classifier and judge it on the held-out test reviews: its error, and its last training loss.
+
+    Args:
+        models: the folder that the language models' folders lie in.
+    """
+    judged = split_reviews().test
+    folder = Path(models)
+    target = Vocabulary.load(folder / "general+target" / "vocabulary.txt")
+    if method == "bag of words":
+        return {"error": bag_of_words_error(target, labels, seed, judged), "last_loss": None}
+    if start == "none":
+        with seeded(seed):
+            model, vocabulary = ModelSizes(dropouts=CLASSIFIER_DROPOUTS).build(len(target)), target
+    else:
+        model, vocabulary, record = load_model(folder / start, CLASSIFIER_DROPOUTS)
+    if start == "general":  # stage 2 was left out, but not its vocabulary
+        sizes = ModelSizes.of(record["sizes"])
+        model = carried_over(model, vocabulary, target, sizes, CLASSIFIER_DROPOUTS)
+        vocabulary = target
+    chosen = {"one rate": ONE_RATE, "regular": REGULAR}.get(method, method)
+    done = classify_reviews(model.encoder, vocabulary, chosen, labels, seed, judged)
+    losses = done.history.losses[-len(done.history.losses) // 4 :]
+    return {"error": done.error, "last_loss": sum(losses) / len(losses)}
 
 
 def load_runs(experiment: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -190,25 +155,19 @@ def load_runs(experiment: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     Raises:
         FileNotFoundError: it was never recorded.
     """
-    record = load_record("ulmfit", experiment.replace("-", "_"))
-    return record, record["runs"]
+    record = load_file(CHAPTER, experiment)
+    return record, [row["cell"] | row["result"] for row in record["table"]]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m papertrail.ulmfit.recorded")
-    parser.add_argument("experiment", choices=tuple(MODELS))
-    parser.add_argument("--runs", type=Path, required=True, help="folder with the language models' folders")
-    parser.add_argument("--share", default="0/1", help="which part of the work, as 0/2")
-    parser.add_argument(
-        "--collect", action="store_true", help="write what is finished into book/results/ulmfit/"
-    )
-    args = parser.parse_args(arguments)
-    if args.collect:
-        print(collect(args.experiment, args.runs))
-    else:
-        part, of = map(int, args.share.split("/"))
-        make_all(args.experiment, args.runs, (part, of))
+def _experiment(name: str, question: str, cells: Any, cpu_seconds: float) -> Experiment:
+    return Experiment(
+        CHAPTER, name, question, cells, measure_run, SEEDS, cpu_seconds, 900, Tolerance(0.0, 0.02),
+        settings_of(name), {"models": "the folder of the language models, as `papertrail.ulmfit.recorded` says"},
+    )  # fmt: skip
 
 
-if __name__ == "__main__":
-    main()
+EXPERIMENTS = (
+    _experiment("low_shot", "What is pretraining worth in labels, on real reviews?", low_shot_cells, 7800),
+    _experiment("ladder", "Which of ULMFiT's tricks helps, on real reviews?", ladder_cells, 4100),
+    _experiment("budget", "Does one pass of stage 2 do as well as three?", budget_cells, 690),
+)

@@ -1,18 +1,17 @@
 """What takes too long for a notebook: the recipe on five constructed languages, for an LSTM and for a Transformer.
 
 Everything was fixed before the first run, on other languages (seeds 0 to 2): texts, rates, epochs, and that the last
-epoch counts. One language and encoder at a time; what is recorded is not run again.
+epoch counts. A seed is a language.
 
-    python -m papertrail.ulmfit.recorded_recipe    run what is missing and record it
+    python -m papertrail.experiments run ulmfit.recipe
 """
 
-import json
-import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from statistics import mean
 from typing import Any
 
-from papertrail.experiments import load_record, results_file, rounded, save_record
+from papertrail.experiments import load_results
+from papertrail.experiments.registry import Cell, Experiment, Tolerance
 from papertrail.ulmfit.fine_tuning import METHODS, MISSING_ROW, ULMFIT
 from papertrail.ulmfit.recipe import (
     BATCH_SIZE,
@@ -32,7 +31,7 @@ from papertrail.ulmfit.recipe import (
 from papertrail.ulmfit.runs import number_of_parameters
 
 CHAPTER, NAME = "ulmfit", "recipe"
-LANGUAGES = (10, 11, 12, 13, 14)
+FIRST, LANGUAGES = 10, 5  # the first language's seed, and how many
 SIZES = (12, 20, 40, 100)  # labels, from each start
 METHOD_SIZES = (12, 20, 40)  # labels, by each method: with 100 there is nothing left to win
 SEEDS = 5  # of labels and heads
@@ -50,7 +49,6 @@ class LanguageRun:
     target: dict[str, float]
     starts: Recipe
     methods: Recipe  # after both stages
-    cpu_seconds: float
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,6 @@ class RecordedRecipe:
 
 def measure_language(language: int, encoder: str) -> LanguageRun:
     """All three stages on one language: errors by start, and by method after both language-model stages."""
-    begun = time.process_time()
     stages = train_stages(language, encoder)
     starts = measure_recipe(stages, SIZES, SEEDS)
     others = measure_methods(stages, OTHERS, METHOD_SIZES, SEEDS)
@@ -97,14 +94,12 @@ def measure_language(language: int, encoder: str) -> LanguageRun:
         stages.target,
         starts,
         Recipe(METHOD_SIZES, others.errors | ours, SEEDS),
-        round(time.process_time() - begun, 1),
     )
 
 
 def settings() -> dict[str, Any]:
-    """Whatever the numbers depend on: a record with other settings is not gone on with."""
-    made = {
-        "languages": LANGUAGES,
+    """Whatever the numbers depend on, beside the cell."""
+    return {
         "sizes": SIZES,
         "method_sizes": METHOD_SIZES,
         "label_seeds": SEEDS,
@@ -114,7 +109,6 @@ def settings() -> dict[str, Any]:
         "methods": {"new weights": asdict(SCRATCH)} | {m: asdict(METHODS[m]) for m in (*OTHERS, ULMFIT)},
         "stages": {name: [asdict(kind.stage_1), asdict(kind.stage_2)] for name, kind in ENCODERS.items()},
     }
-    return json.loads(json.dumps(made))  # tuples become lists, as they will be when read back
 
 
 def load_recipe() -> RecordedRecipe:
@@ -123,7 +117,7 @@ def load_recipe() -> RecordedRecipe:
     Raises:
         FileNotFoundError: they were never recorded.
     """
-    return RecordedRecipe([_run(stored) for stored in load_record(CHAPTER, NAME)["runs"]])
+    return RecordedRecipe([_run(stored) for stored in load_results(CHAPTER, NAME)])
 
 
 def _run(stored: dict[str, Any]) -> LanguageRun:
@@ -134,31 +128,14 @@ def _run(stored: dict[str, Any]) -> LanguageRun:
     return LanguageRun(**stored | recipes)
 
 
-def main() -> int:
-    """Run what is not yet recorded, and record each language and encoder as soon as it is done.
-
-    Raises:
-        ValueError: what is recorded was made with other settings.
-    """
-    runs: list[dict[str, Any]] = []
-    if (path := results_file(CHAPTER, NAME)).exists():
-        record = load_record(CHAPTER, NAME)
-        if record["settings"] != settings():
-            raise ValueError(f"{path.name}: holds runs with other settings; move it away to start anew")
-        runs = record["runs"]
-    done = {(run["language"], run["encoder"]) for run in runs}
-    for language in LANGUAGES:
-        for encoder in ENCODERS:
-            if (language, encoder) in done:
-                continue
-            run = measure_language(language, encoder)
-            runs.append(rounded(asdict(run)))
-            command = "python -m papertrail.ulmfit.recorded_recipe"
-            save_record(CHAPTER, NAME, command, {"settings": settings(), "runs": runs})
-            means = {size: round(mean(run.starts.errors[STARTS[-1]][i]), 3) for i, size in enumerate(SIZES)}
-            print(f"language {language}, {encoder}: {STARTS[-1]}, errors by labels {means}", flush=True)
-    return 0
+def cells(seeds: Sequence[int]) -> list[Cell]:
+    """Every language with both encoders."""
+    return [{"language": FIRST + seed, "encoder": encoder} for seed in seeds for encoder in ENCODERS]
 
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+EXPERIMENTS = (
+    Experiment(
+        CHAPTER, NAME, "What does each stage and trick gain on constructed languages, for an LSTM and a Transformer?",
+        cells, measure_language, LANGUAGES, 1084, 600, Tolerance(0.1, 0.03), settings,
+    ),
+)  # fmt: skip

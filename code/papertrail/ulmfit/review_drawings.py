@@ -37,10 +37,10 @@ def table_of_corpora() -> Table:
 
 def table_of_language_models() -> Table:
     """Words read and perplexities of the recorded language models, on held-out text."""
-    record, _ = load_runs("low-shot")
+    record, _ = load_runs("low_shot")
     rows = []
     for name, said in MODELS.items():
-        if (model := record["language_models"].get(name)) is None:
+        if (model := record["settings"]["language_models"].get(name)) is None:
             continue
         passes = model["settings"]["passes"]
         on = []
@@ -81,7 +81,7 @@ def errors_by_labels(runs: list[dict], start: str, method: str) -> dict[int, lis
 @styled
 def draw_low_shot() -> Drawing:
     """Error on the 5,000 held-out reviews against labels: seeds as points over their range, means as lines."""
-    record, runs = load_runs("low-shot")
+    record, runs = load_runs("low_shot")
     fig, ax = new_figure(4.0)
     said, labels = [], set()
     for (start, method), (name, color, line) in CURVES.items():
@@ -142,7 +142,7 @@ def labels_worth(error: float, others: dict[int, float]) -> float:
 
 def table_of_label_worth() -> Table:
     """How many labels new weights need for the error that each pretrained start has with fewer."""
-    _, runs = load_runs("low-shot")
+    _, runs = load_runs("low_shot")
     scratch = {n: mean(e) for n, e in errors_by_labels(runs, "none", "one rate").items()}
     low, high = f"under {min(scratch):,}", f"over {max(scratch):,}"
     curves = {key: errors_by_labels(runs, *key) for key in CURVES if key[0] != "none"}
@@ -168,8 +168,8 @@ def spread(errors: list[float]) -> str:
 
 def table_of_budgets() -> Table:
     """Error against how often stage 2 read the reviews: none, one pass, three."""
-    (record, runs), (shorter, few) = load_runs("low-shot"), load_runs("budget")
-    models, one = record["language_models"], shorter["language_models"][BUDGET_START]
+    (record, runs), (shorter, few) = load_runs("low_shot"), load_runs("budget")
+    models, one = record["settings"]["language_models"], shorter["settings"]["language_models"][BUDGET_START]
     three = models["general+target"]
     tokens = [0.0, *(model["words"] * model["settings"]["passes"] / 1e6 for model in (one, three))]
     perplexities = [

@@ -5,8 +5,18 @@ import json
 import pytest
 import torch
 
+import papertrail
 from papertrail import claims, experiments
-from papertrail.experiments import at_least_one, load_record, progress, results_file, save_record, seeded
+from papertrail.experiments import (
+    at_least_one,
+    load_file,
+    load_record,
+    progress,
+    results_file,
+    rounded,
+    save_record,
+    seeded,
+)
 
 
 def test_a_seeded_block_repeats_and_puts_the_callers_state_back():
@@ -40,9 +50,12 @@ def own_book(tmp_path, monkeypatch):
 def test_a_record_says_what_made_it_and_is_read_back(own_book):
     path = save_record("some_chapter", "run", "python -m x", {"values": [1, 2]})
     assert path == own_book / "results" / "some_chapter" / "run.json" == results_file("some_chapter", "run")
-    record = load_record("some_chapter", "run")
-    assert record["values"] == [1, 2] and record["command"] == "python -m x"
-    assert record["versions"]["torch"] == torch.__version__ and record["peak_mib"] > 10
+    assert load_record("some_chapter", "run") == {"values": [1, 2]}
+    record = load_file("some_chapter", "run")
+    assert record["command"] == "python -m x" and record["code"]["papertrail"] == papertrail.__version__
+    assert (
+        record["versions"]["torch"] == torch.__version__ and record["peak_mib"] > 10 and record["seeds"] == []
+    )
     assert [p.name for p in path.parent.iterdir()] == ["run.json"]
 
 
@@ -50,11 +63,16 @@ def test_a_record_that_cannot_be_written_leaves_the_old_one(own_book):
     path = save_record("some_chapter", "run", "python -m x", {"values": [1]})
     with pytest.raises(TypeError):
         save_record("some_chapter", "run", "python -m x", {"values": object()})
-    assert json.loads(path.read_text())["values"] == [1]
-    with pytest.raises(ValueError, match=r"data: has \['command'\]"):
-        save_record("some_chapter", "run", "python -m x", {"command": "y"})
+    assert load_record("some_chapter", "run")["values"] == [1]
+    with pytest.raises(ValueError, match="names a folder of somebody's machine"):
+        save_record("some_chapter", "run", "python -m x /home/me/text", {"values": [2]})
+    assert json.loads(path.read_text())["table"] == {"values": [1]}
 
 
 def test_a_run_that_was_never_recorded_is_missed(own_book):
     with pytest.raises(FileNotFoundError):
         experiments.load_record("some_chapter", "nothing")
+
+
+def test_records_are_rounded_so_that_a_person_can_read_them():
+    assert rounded({"a": (1.23456, [2, "x"]), "b": 1e-12}) == {"a": [1.235, [2, "x"]], "b": 1e-12}

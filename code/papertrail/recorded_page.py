@@ -1,0 +1,50 @@
+"""The site's table of recorded runs. It reads the records alone: building the site takes no torch."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+from papertrail.claims import book_folder
+from papertrail.durations import spell
+
+
+def recorded_text(records: Sequence[dict[str, Any]]) -> str:
+    """A row for each experiment's record: what it asks, cells and seeds, cost, memory, day and version."""
+    lines = [
+        "| run | what it asks | cells | seeds | one core | memory | recorded |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for record in records:
+        name = (
+            record["experiment"].replace(".", ".\u200b").replace("_", "\\_\u200b")
+        )  # may break there, on a phone
+        day = f"{record['date']}, version {record['code']['papertrail']}"
+        lines.append(
+            f"| {name} | {record['question']} | {len(record['table'])} | {len(record['seeds'])} "
+            f"| {spell(record['cpu_seconds'])} | {record['peak_mib']}\u00a0MiB | {day} |".replace(
+                " min", "\u00a0min"
+            )
+        )
+    return "\n".join(lines)
+
+
+def experiment_files() -> list[Path]:
+    """The records of experiments, by chapter and name."""
+    files = sorted(book_folder().glob("results/*/*.json"))
+    return [path for path in files if '"experiment":' in path.read_text(encoding="utf-8")]
+
+
+class RecordedDirective(SphinxDirective):
+    """Every recorded experiment."""
+
+    def run(self) -> list[nodes.Node]:
+        files = experiment_files()
+        for path in files:
+            self.env.note_dependency(str(path))
+        return self.parse_text_to_nodes(
+            recorded_text([json.loads(path.read_text(encoding="utf-8")) for path in files])
+        )

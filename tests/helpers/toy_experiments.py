@@ -1,0 +1,58 @@
+"""Small experiments for the runner's tests: quick cells, some of which end their own process once."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import torch
+from torch import distributed
+
+from papertrail.experiments import processes, seeded
+from papertrail.experiments.registry import Experiment, Tolerance
+
+MARKS = "TOY_MARKS"  # environment: a folder in which a cell notes that it began
+
+
+def draw(size: int, seed: int) -> dict:
+    """Numbers that depend on nothing but the cell. Cell (3, 1) kills its process when it first begins."""
+    mark = Path(os.environ[MARKS]) / f"{size}-{seed}-{time.monotonic_ns()}-{os.getpid()}"
+    first = not list(mark.parent.glob(f"{size}-{seed}-*"))
+    mark.touch()
+    if (size, seed) == (3, 1) and first and os.environ.get("TOY_KILL"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(float(os.environ.get("TOY_SLEEP", "0")))
+    with seeded(seed):
+        return {"numbers": torch.randn(size).tolist(), "what": f"{size} of seed {seed}"}
+
+
+def shared(size: int, seed: int, device: str = "cpu") -> dict:
+    """A sum of squares whose terms are dealt out to the processes."""
+    with seeded(seed):
+        numbers = torch.randn(8 * size)
+    with processes(device) as (rank, world, _):
+        total = numbers[rank::world].square().sum()
+        if world > 1:
+            distributed.all_reduce(total)
+    return {"sum": total.item()}
+
+
+def fails(size: int, seed: int) -> dict:
+    raise ZeroDivisionError("as it was meant to")
+
+
+def cells(seeds) -> list[dict]:
+    return [{"size": size, "seed": seed} for size in (1, 2, 3) for seed in seeds]
+
+
+def toy(name: str, measure, **options) -> Experiment:
+    return Experiment("toy", name, "Does it run?", cells, measure, 2, 1, 300, Tolerance(1e-3), **options)
+
+
+EXPERIMENTS = (
+    toy("draw", draw),
+    toy("shared", shared, devices=("cpu", "cuda"), joint=True),
+    toy("fails", fails),
+    toy("reads", draw, inputs={"text": "any text"}),
+    toy("dies", lambda size, seed: os.kill(os.getpid(), signal.SIGKILL)),
+)
