@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/site_weight.py [--record]      (after `make book`)
 
-Pages are weighed as `tools/weight.py` does: text compressed, without the heads of answers. They are opened in a reader's
-order. A page's `bytes` are those that an earlier page has not brought already, and `alone_bytes` all that it asks for.
+Pages are weighed as `tools/weight.py` does: text compressed, without the heads of answers. They are opened in the
+order of a reader. A page's `bytes` are those that no earlier page has brought, `alone_bytes` all that it asks for.
 `--record` writes book/results/coursework/site.json.
 """
 
