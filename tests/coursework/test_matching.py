@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from small_download import small_course
 
 from papertrail.coursework.course import Course
-from papertrail.coursework.matching import Unmatched, owner
+from papertrail.coursework.matching import Register, Unmatched, owner
 from papertrail.coursework.roster import Student, is_safe, read_roster
 
 
@@ -60,17 +60,17 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("path", LAYOUTS)
 def test_a_file_is_matched_to_its_student_or_to_nobody(course, path):
-    students = list(read_roster(course).values())
+    register = Register(read_roster(course).values())
     if LAYOUTS[path]:
-        student, problem = owner(path, "ch02", students)
+        student, problem = owner(path, "ch02", register)
         assert (student.id, problem) == (LAYOUTS[path], "")
     else:
         with pytest.raises(Unmatched, match="unknown|ambiguous"):
-            owner(path, "ch02", students)
+            owner(path, "ch02", register)
 
 
 def test_reasons_say_who_fits_and_what_to_do(course):
-    students = list(read_roster(course).values())
+    register = Register(read_roster(course).values())
     for path, says in (
         (
             "Kim Lee_12_assignsubmission_file_/w.ipynb",
@@ -81,13 +81,13 @@ def test_reasons_say_who_fits_and_what_to_do(course):
         ("x.ipynb", "unknown student: .* rename it to <id>_ch02.ipynb"),
     ):
         with pytest.raises(Unmatched, match=says):
-            owner(path, "ch02", students)
-    assert "ch02.ipynb is expected" in owner("ada/scratch.ipynb", "ch02", students)[1]
+            owner(path, "ch02", register)
+    assert "ch02.ipynb is expected" in owner("ada/scratch.ipynb", "ch02", register)[1]
 
 
 def test_an_id_that_ends_like_a_copy_is_not_taken_for_one():
-    students = [Student(name, "", "", "") for name in ("s", "s-1")]
-    assert [owner(f"{name}.ipynb", "ch02", students)[0].id for name in ("s", "s-1", "s (1)")] == [
+    register = Register(Student(name, "", "", "") for name in ("s", "s-1"))
+    assert [owner(f"{name}.ipynb", "ch02", register)[0].id for name in ("s", "s-1", "s (1)")] == [
         "s",
         "s-1",
         "s",

@@ -182,12 +182,12 @@ def feedback(course: Course, options: argparse.Namespace) -> int:
 
 def export(course: Course, options: argparse.Namespace) -> int:
     """Write the table of grades."""
-    from . import exporting, gradebook
+    from . import exporting
     from .collecting import read_roster
 
     lms_ids = {one.id: one.lms_id for one in read_roster(course).values()}
-    print(exporting.export(course, options.chapter, options.format, lms_ids))
-    waiting = [name for name, row in gradebook.scores(course, options.chapter).items() if row["by_hand"]]
+    path, waiting = exporting.export(course, options.chapter, options.format, lms_ids)
+    print(path)
     if waiting:
         print(f"not final, a person has to mark or look again: {', '.join(waiting)}")
     return 0

@@ -10,7 +10,7 @@ import nbformat
 
 from .archives import Found, find, shown
 from .course import Course, write
-from .matching import Unmatched, is_named, owner
+from .matching import Register, Unmatched, is_named, owner
 from .precheck import precheck
 from .roster import is_safe, read_roster
 from .tables import table_text
@@ -129,7 +129,8 @@ def collect(course: Course, chapter: str, source: Path) -> list[Row]:
     """
     if not is_safe(chapter):
         raise ValueError(f"chapter: {chapter!r} cannot name a folder; a name has letters, digits and . _ -")
-    students = list(read_roster(course).values())
+    students = read_roster(course)
+    register = Register(students.values())
     if not course.release(chapter).is_file():
         raise FileNotFoundError(
             f"chapter: {course.release(chapter)} does not exist; make the release of {chapter} first"
@@ -139,7 +140,7 @@ def collect(course: Course, chapter: str, source: Path) -> list[Row]:
     theirs: dict[str, list[Found]] = {}
     for found in find(Path(source)):
         try:
-            student, problem = owner(found.owner_path, chapter, students)
+            student, problem = owner(found.owner_path, chapter, register)
         except Unmatched as error:
             rows.append(Row(shown(found.name), "", "refused", found.problem or str(error)))
         else:
@@ -150,6 +151,6 @@ def collect(course: Course, chapter: str, source: Path) -> list[Row]:
         rows += _settle(files, student, course.submitted(student, chapter), release)
     write(
         course.report(chapter, "collected"),
-        table([*_earlier(course, chapter, {one.id for one in students} - theirs.keys()), *rows]),
+        table([*_earlier(course, chapter, students.keys() - theirs.keys()), *rows]),
     )
     return rows

@@ -1,6 +1,8 @@
 """Tables for people and learning platforms: a row for every student of the roster, whatever became of their work."""
 
 import csv
+from collections.abc import Iterable
+from pathlib import Path
 
 from . import gradebook
 from .course import Course, write
@@ -17,12 +19,12 @@ def read_report(course: Course, chapter: str, step: str) -> dict[str, dict[str, 
         return {row["student"]: row for row in csv.DictReader(file) if row.get("student")}
 
 
-def standing(course: Course, chapter: str) -> dict[str, tuple[str, str]]:
+def standing(course: Course, chapter: str, students: Iterable[str]) -> dict[str, tuple[str, str]]:
     """What became of each student's work, and why: graded, refused, failed, collected (not graded yet) or missing."""
     collected, graded = read_report(course, chapter, "collected"), read_report(course, chapter, "graded")
     has_work = set(students_with_work(course, chapter))
     table = {}
-    for student in gradebook.scores(course, chapter):
+    for student in students:
         result, last = read_result(course, chapter, student), graded.get(student, {})
         refused = collected.get(student, {}).get("status") == "refused"
         if last.get("status") in ("refused", "failed"):
@@ -41,8 +43,13 @@ def standing(course: Course, chapter: str) -> dict[str, tuple[str, str]]:
     return table
 
 
-def as_csv(course: Course, chapter: str) -> str:
-    """Everything that is known about each student's work on a chapter."""
+def as_csv(course: Course, chapter: str, scores: dict[str, dict] | None = None) -> str:
+    """Everything that is known about each student's work on a chapter.
+
+    Args:
+        scores: as `gradebook.scores` gives them; they are asked for if left out.
+    """
+    scores = gradebook.scores(course, chapter) if scores is None else scores
     rows: list[list] = [
         [
             "student",
@@ -59,8 +66,8 @@ def as_csv(course: Course, chapter: str) -> str:
             "reason",
         ]
     ]
-    states = standing(course, chapter)
-    for student, row in gradebook.scores(course, chapter).items():
+    states = standing(course, chapter, scores)
+    for student, row in scores.items():
         status, reason = states[student]
         graded = status == "graded"
         rows.append(
@@ -82,13 +89,17 @@ def as_csv(course: Course, chapter: str) -> str:
     return table_text(rows)
 
 
-def as_canvas(course: Course, chapter: str, lms_ids: dict[str, str]) -> str:
+def as_canvas(
+    course: Course, chapter: str, lms_ids: dict[str, str], scores: dict[str, dict] | None = None
+) -> str:
     """A gradebook that Canvas imports: a header, the points possible, a row for each student.
 
     Args:
         lms_ids: the platform's own number of a student, where the roster has it.
+        scores: as `gradebook.scores` gives them; they are asked for if left out.
     """
-    scores, states = gradebook.scores(course, chapter), standing(course, chapter)
+    scores = gradebook.scores(course, chapter) if scores is None else scores
+    states = standing(course, chapter, scores)
     most = next((row["max_score"] for row in scores.values()), 0.0)
     rows: list[list] = [
         ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", chapter],
@@ -112,9 +123,14 @@ def as_canvas(course: Course, chapter: str, lms_ids: dict[str, str]) -> str:
 FORMATS = ("csv", "canvas")
 
 
-def export(course: Course, chapter: str, kind: str, lms_ids: dict[str, str]):
-    """Write grades/<chapter>.csv or grades/<chapter>-canvas.csv in the course's folder; returns the path."""
-    text = as_csv(course, chapter) if kind == "csv" else as_canvas(course, chapter, lms_ids)
+def export(course: Course, chapter: str, kind: str, lms_ids: dict[str, str]) -> tuple[Path, list[str]]:
+    """Write grades/<chapter>.csv or grades/<chapter>-canvas.csv in the course's folder.
+
+    Returns:
+        Its path, and the students whose score is not final: a person has to mark or look again.
+    """
+    scores = gradebook.scores(course, chapter)  # once: of all that a table takes, this costs most
+    text = as_csv(course, chapter, scores) if kind == "csv" else as_canvas(course, chapter, lms_ids, scores)
     path = course.root / "grades" / (f"{chapter}.csv" if kind == "csv" else f"{chapter}-{kind}.csv")
     write(path, text, mode=0o600)
-    return path
+    return path, [name for name, row in scores.items() if row["by_hand"]]

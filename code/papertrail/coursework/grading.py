@@ -22,6 +22,7 @@ from .expected import class_seed, read_expected
 from .precheck import clean, precheck
 from .rules import forbidden_uses
 
+AT_A_TIME = 500  # jobs that wait in memory, about 20 KB each, and 120 KB on the way to another machine
 FORMAT = 1  # of a result; a result of another format is graded again
 
 
@@ -203,9 +204,14 @@ class Grader:
 
         Args:
             students: whose; as `students_with_work` gives them.
-            run: `local(...)` or `on_cluster(...)`.
+            run: `local(...)` or `on_cluster(...)`; called once for each `AT_A_TIME` students.
             force: grade again what was graded already.
         """
+        for start in range(0, len(students), AT_A_TIME):
+            yield from self._grade_some(students[start : start + AT_A_TIME], run, force)
+
+    def _grade_some(self, students: list[str], run, force: bool) -> Iterator[Row]:
+        """Grade as many submissions as may wait in memory together."""
         from . import gradebook
 
         waiting: list[Job] = []

@@ -11,7 +11,7 @@ Any of them may lie in further folders.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from .roster import Student, plain_name
@@ -37,19 +37,35 @@ def is_named(path: str, chapter: str) -> bool:
     return re.search(name, PurePosixPath(path).stem, re.IGNORECASE) is not None
 
 
-def _by_id(parts: Sequence[str], chapter: str, students: Sequence[Student]) -> list[Student]:
+class Register:
+    """The students of a class by id, by the platform's number and by name: a look-up costs the same in any class."""
+
+    def __init__(self, students: Iterable[Student]) -> None:
+        self.ids: dict[str, list[Student]] = {}
+        self.numbers: dict[str, list[Student]] = {}
+        self.names: dict[str, list[Student]] = {}
+        for one in students:
+            self.ids.setdefault(one.id.lower(), []).append(one)
+            if one.lms_id:
+                self.numbers.setdefault(one.lms_id, []).append(one)
+            for name in one.names:
+                self.names.setdefault(name, []).append(one)
+
+
+def _by_id(parts: Sequence[str], chapter: str, register: Register) -> list[Student]:
     """Students whose id is a folder, or the file's name alone or before the chapter's."""
-    folders = {part.lower() for part in parts[:-1]}
-    stem = PurePosixPath(parts[-1]).stem
+    stem, ending = PurePosixPath(parts[-1]).stem, f"_{chapter}".lower()
     # The name as it stands goes first: `s-1` may be an id, and not a copy of `s`.
     for name in (stem.lower(), original_name(stem).lower()):
-        found = [one for one in students if name in (one.id.lower(), f"{one.id}_{chapter}".lower())]
+        found = [*register.ids.get(name, ())]
+        if name.endswith(ending):
+            found += register.ids.get(name.removesuffix(ending), ())
         if found:
             break
-    return [one for one in students if one in found or one.id.lower() in folders]
+    return [*found, *(one for part in parts[:-1] for one in register.ids.get(part.lower(), ()))]
 
 
-def _by_platform(part: str, students: Sequence[Student]) -> list[Student]:
+def _by_platform(part: str, register: Register) -> list[Student]:
     """Students that a name made by Canvas or Moodle points to; none where it was made by neither.
 
     Canvas's number is a person's: it decides where the roster has it. Moodle's may be a participant's of one course,
@@ -62,8 +78,8 @@ def _by_platform(part: str, students: Sequence[Student]) -> list[Student]:
     found = moodle or CANVAS.fullmatch(part)
     if not found:
         return []
-    by_number = [one for one in students if one.lms_id and one.lms_id == found["number"]]
-    by_name = [one for one in students if plain_name(found["who"]) in one.names]
+    by_number = register.numbers.get(found["number"], [])
+    by_name = register.names.get(plain_name(found["who"]), [])
     if moodle:
         return [one for one in by_number if one in by_name] or [*by_number, *by_name]
     without_number = [one for one in by_name if not one.lms_id]
@@ -74,7 +90,7 @@ def _by_platform(part: str, students: Sequence[Student]) -> list[Student]:
     return by_number or without_number
 
 
-def owner(path: str, chapter: str, students: Sequence[Student]) -> tuple[Student, str]:
+def owner(path: str, chapter: str, register: Register) -> tuple[Student, str]:
     """Whose file has the path `path` (with slashes) in a download, and why it is not taken for work ("" if it is).
 
     In a student's folder, a notebook has to be named after the chapter: other notebooks may lie there.
@@ -83,8 +99,8 @@ def owner(path: str, chapter: str, students: Sequence[Student]) -> tuple[Student
         Unmatched: nobody of the roster fits, or several do.
     """
     parts = PurePosixPath(path).parts
-    by_platform = [one for part in parts for one in _by_platform(part, students)]
-    fits = {one.id: one for one in (*_by_id(parts, chapter, students), *by_platform)}
+    by_platform = [one for part in parts for one in _by_platform(part, register)]
+    fits = {one.id: one for one in (*_by_id(parts, chapter, register), *by_platform)}
     rename = f"rename it to <id>_{chapter}.ipynb"
     if not fits:
         raise Unmatched(f"unknown student: no id, number or full name of the roster is in the name; {rename}")

@@ -1,0 +1,81 @@
+"""The records behind the page on what a class costs: whole, of one making, and what the page says of them holds."""
+
+import json
+
+import pytest
+
+from papertrail import class_costs, class_costs_site
+from papertrail.class_costs import Records
+
+PARTS = {"collect", "prepare", "judge", "around_kernel", "kernel", "gradebook", "feedback"}
+KEPT = {"submitted", "cleaned", "autograded", "feedback", "results"}
+
+
+@pytest.fixture(scope="module")
+def recorded(book) -> Records:
+    """The records that the page is drawn from."""
+    results = book / "results"
+    read = [json.loads((results / "coursework" / f"{name}.json").read_text(encoding="utf-8"))
+            for name in ("grading", "class_sizes", "learner", "site")]  # fmt: skip
+    return Records(*read, json.loads((results / "status.json").read_text(encoding="utf-8")))
+
+
+def test_every_assignment_was_measured_whole(recorded, root):
+    sources = {path.name for path in (root / "coursework" / "source").iterdir() if path.is_dir()}
+    assert set(recorded.grading["chapters"]) == sources
+    for name, one in recorded.grading["chapters"].items():
+        assert set(one["cpu_seconds"]) == PARTS, name
+        assert set(one["bytes"]) == KEPT, name
+        assert min(*one["cpu_seconds"].values(), *one["bytes"].values()) > 0, name
+        low, high = one["kernel_range"]
+        assert low <= one["cpu_seconds"]["kernel"] <= high, name
+        assert 0 < one["peak_mib"]["share"] <= one["peak_mib"]["resident"] < 1_500, name
+        assert one["points_by_machine"] == 50, name
+
+
+def test_the_limits_on_a_download_are_the_ones_in_force(recorded):
+    from papertrail.coursework.archives import MAX_MEMBERS, MAX_TOTAL
+
+    assert recorded.grading["limits"] == {"members": MAX_MEMBERS, "bytes": MAX_TOTAL}
+
+
+def test_the_largest_class_of_the_page_was_measured_with_and_without_indexes(recorded):
+    rows = {(row["students"], row["indexed"]): row for row in recorded.sizes["growth"]}
+    most = class_costs.CLASSES[-1]
+    assert {(30, True), (1_000, True), (most, True), (most, False)} <= set(rows)
+    for step in ("collect", "gradebook", "feedback", "export"):
+        large, small = rows[most, True][step], rows[1_000, True][step]
+        assert large < 3 * small, f"{step}: a student of {most} costs {large / small:.1f} times one of 1,000"
+    assert rows[most, False]["feedback"] > 3 * rows[most, True]["feedback"]
+
+
+def test_a_learner_fits_into_what_binder_gives(recorded):
+    assert len(recorded.learner["rows"]) >= 2, "one learner alone shares nothing"
+    assert class_costs.learner_peak_mib(recorded.learner, recorded.status) < 1_024
+
+
+def test_the_site_was_weighed_page_by_page(recorded, root):
+    chapters = sorted(path.name for path in (root / "coursework" / "source").iterdir() if path.is_dir())
+    pages = [
+        "book/index",
+        *(f"book/{one}" for one in chapters),
+        *(f"book/exercises/{one}" for one in chapters),
+    ]
+    assert [row["page"] for row in recorded.site["pages"]] == pages
+    for row in recorded.site["pages"]:
+        assert 0 < row["bytes"] <= row["alone_bytes"] < 1_500_000, row
+    assert 0 < recorded.site["compressed_bytes"] < recorded.site["disk_bytes"]
+
+
+def test_records_say_what_made_them(recorded, root):
+    for record in (recorded.grading, recorded.sizes, recorded.learner, recorded.site):
+        script = record["command"].split()[1]
+        assert (root / script).is_file() and "--record" in record["command"]
+        assert record["machine"] and record["versions"] and record["date"]
+    assert recorded.grading["versions"]["nbgrader"] == recorded.sizes["versions"]["nbgrader"]
+
+
+def test_every_table_and_figure_can_be_drawn_from_the_records(recorded):
+    for name, draw in class_costs_site.TABLES.items():
+        assert len(draw(recorded).splitlines()) >= 4, name
+    assert all(class_costs_site.figures(recorded).values())
