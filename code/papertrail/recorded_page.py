@@ -13,22 +13,16 @@ from papertrail.durations import spell
 
 
 def recorded_text(records: Sequence[dict[str, Any]]) -> str:
-    """A row for each experiment's record: what it asks, cells and seeds, cost, memory, day and version."""
-    lines = [
-        "| run | what it asks | cells | seeds | one core | memory | recorded |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    """A row for each experiment's record: what it asks, and what it took, when and with which version."""
+    lines = ["| run | what it asks | what it took |", "|---|---|---|"]
     for record in records:
-        name = (
-            record["experiment"].replace(".", ".\u200b").replace("_", "\\_\u200b")
-        )  # may break there, on a phone
-        day = f"{record['date']}, version {record['code']['papertrail']}"
-        lines.append(
-            f"| {name} | {record['question']} | {len(record['table'])} | {len(record['seeds'])} "
-            f"| {spell(record['cpu_seconds'])} | {record['peak_mib']}\u00a0MiB | {day} |".replace(
-                " min", "\u00a0min"
-            )
+        # a long name may break on a phone, and is copied whole
+        name = record["experiment"].replace(".", ".<wbr>").replace("_", "\\_<wbr>")
+        took = (
+            f"{len(record['table'])} cells, {len(record['seeds'])} seeds, {spell(record['cpu_seconds'])} of one core, "
+            f"{record['peak_mib']} MiB; {record['date']}, version {record['code']['papertrail']}"
         )
+        lines.append(f"| {name} | {record['question']} | {took} |")
     return "\n".join(lines)
 
 
