@@ -14,6 +14,12 @@ PALE = '<p style="color:#ddd;background:#fff">pale</p><article class="bd-article
 WIDE = '<div style="width:900px">wide</div><article class="bd-article'
 LONG = ">No vocabulary fits every printed count of the whole table of the paper<"
 MATHJAX = '<script src="../_static/mathjax/startup.js"></script></head>'
+SHUT = "<style>details .sd-summary-content { display: none !important; }</style></head>"
+
+
+def loading(script):
+    return f'<script src="../_static/{script}"></script></head>'
+
 
 DAMAGE = [
     ("book/index.html", "</head>", FOREIGN, "stands_alone and index"),
@@ -52,6 +58,27 @@ DAMAGE = [
     ("book/errata.html", "</head>", MATHJAX, "mathjax and errata"),
     ("_static/papertrail.js", "numeric ? ", "!numeric ? ", "sortable"),
     ("_static/papertrail.js", "formula.tabIndex = 0", "formula.tabIndex = -1", "wider_than_a_phone"),
+    ("book/errata.html", "</head>", loading("scripts/fontawesome.js"), "first_load_is_light"),
+    ("book/errata.html", "</head>", loading("nowhere.js"), "asks_for_is_there"),
+    ("book/errata.html", "</head>", loading("doctools.js"), "asked_for_twice"),
+    ("book/glossary.html", '"a11y/assistive-mml"', '"input/tex"', "set_and_said"),
+    (
+        "_static/styles/pydata-sphinx-theme.css",
+        r'content:"\f0c9"',
+        r'content:"\f0ca"',
+        "its_outline and errata",
+    ),
+    ("_static/scripts/pydata-sphinx-theme.js", "showModal", "showNothing", "search_dialog"),
+    ("_static/scripts/pydata-sphinx-theme.js", '".theme-switch-button"', '".no-button"', "colors_can"),
+    (
+        "_static/scripts/pydata-sphinx-theme.js",
+        '".primary-toggle"',
+        '".no-toggle"',
+        "on_a_phone and contents_open",
+    ),
+    ("book/architecture_diagram.html", 'data-bs-toggle="dropdown"', "", "download_menu"),
+    ("_static/copybutton.js", "new ClipboardJS", "new Object", "code_can_be_copied"),
+    ("book/architecture_diagram.html", "</head>", SHUT, "folds_open"),
 ]
 
 
@@ -64,7 +91,7 @@ def test_a_damaged_site_is_noticed(root, site, tmp_path, file, old, new, test):
     text = path.read_text(encoding="utf-8")
     assert old in text, f"the damage no longer fits {file}"
     path.write_text(text.replace(old, new), encoding="utf-8")
-    tests = [root / "tests" / "site" / name for name in ("test_site.py", "test_links.py")]
+    tests = [root / "tests" / "site" / name for name in ("test_site.py", "test_links.py", "test_weight.py")]
     command = [
         sys.executable,
         "-m",
