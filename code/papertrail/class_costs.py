@@ -12,14 +12,8 @@ from typing import Any
 CLASSES = (30, 300, 30_000)
 SHARES_ONLINE = (0.05, 0.1, 0.25, 0.5)  # of a class, at the same time
 SECONDS_PER_HOUR = 3_600
-IN_ORDER = (
-    "collect",
-    "prepare",
-    "gradebook",
-    "feedback",
-    "export",
-)  # one after the other, in the grader's process
-SANDBOXED = ("judge", "around_kernel", "kernel")  # as many at a time as there are cores
+IN_ORDER = ("collect", "prepare", "feedback", "export")  # one after the other, before or after the sandboxes
+SANDBOXED = ("around_kernel", "kernel")  # as many at a time as there are cores
 
 
 @dataclass(frozen=True)
@@ -101,21 +95,42 @@ def cpu_hours(students: int, seconds_each: float) -> float:
     return students * seconds_each / SECONDS_PER_HOUR
 
 
-def clock_hours(students: int, cores: int, parts_seconds: dict[str, float]) -> float:
-    """Hours by the clock, if `cores` cores do nothing else: at best, since nothing waits for a disk or a network.
+def clock_seconds_each(
+    cores: int, parts_seconds: dict[str, float], machines: int = 1
+) -> tuple[float, float, float]:
+    """What makes up a submission's time by the clock: alone, in the sandboxes, and beside them in the grader's process.
 
     Submissions are collected and prepared one after the other. Then the sandboxes run on all cores, while one process
-    enters what comes out of them in the gradebook: the slower of the two decides. Then pages and table are written.
+    compares what comes out of them and enters it in the gradebook; with several machines, each compares its own. Then
+    pages and table are written.
+
+    Args:
+        cores: of each machine.
     """
-    at_least(1, students=students, cores=cores)
-    alone = sum(parts_seconds[part] for part in IN_ORDER if part != "gradebook")
-    sandboxes = sum(parts_seconds[part] for part in SANDBOXED) / cores
-    return students * (alone + max(sandboxes, parts_seconds["gradebook"])) / SECONDS_PER_HOUR
+    at_least(1, cores=cores, machines=machines)
+    alone = sum(parts_seconds[part] for part in IN_ORDER)
+    sandboxes, beside = sum(parts_seconds[part] for part in SANDBOXED), parts_seconds["gradebook"]
+    if machines > 1:
+        sandboxes += parts_seconds["judge"]
+    else:
+        beside += parts_seconds["judge"]
+    return alone, sandboxes / (cores * machines), beside
+
+
+def clock_hours(students: int, cores: int, parts_seconds: dict[str, float], machines: int = 1) -> float:
+    """Hours by the clock, if all cores do nothing else: at best, since nothing waits for a disk or a network.
+
+    Of the sandboxes and of what is done beside them, the slower decides.
+    """
+    at_least(1, students=students)
+    alone, sandboxes, beside = clock_seconds_each(cores, parts_seconds, machines)
+    return students * (alone + max(sandboxes, beside)) / SECONDS_PER_HOUR
 
 
 def useful_cores(parts_seconds: dict[str, float]) -> int:
-    """From how many cores on the gradebook is what everything waits for."""
-    return math.ceil(sum(parts_seconds[part] for part in SANDBOXED) / parts_seconds["gradebook"])
+    """From how many cores of one machine on it is not the sandboxes that everything waits for."""
+    _, sandboxes, beside = clock_seconds_each(1, parts_seconds)
+    return math.ceil(sandboxes / beside)
 
 
 def gradebook_bytes_each(sizes: dict[str, Any]) -> float:

@@ -11,10 +11,14 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from papertrail import claims, class_costs
-from papertrail.class_costs import CLASSES, IN_ORDER, SANDBOXED, SHARES_ONLINE, Assumptions, Records
+from papertrail.class_costs import CLASSES, SHARES_ONLINE, Assumptions, Records
 
 MIB, KB, MB, GB = 2**20, 1e3, 1e6, 1e9
-GROUPS = {2: "2 cores", 16: "16 cores", 64: "4 machines of 16 cores"}
+GROUPS = {
+    "2 cores": (2, 1),
+    "16 cores": (16, 1),
+    "4 machines of 16 cores": (16, 4),
+}  # cores of each, machines
 ASSUMED = Assumptions()
 
 
@@ -132,19 +136,19 @@ def grading_text(records: Records) -> str:
 
 def clock_text(records: Records) -> str:
     """Hours by the clock for the course, on machines of three kinds."""
-    everything = course_parts(records)
-    rows = []
+    parts, rows, lines = course_parts(records), [], []
     for students in CLASSES:
-        found = (about(hours(class_costs.clock_hours(students, cores, everything))) for cores in GROUPS)
-        rows.append([f"{students:,}", *found])
-    alone = sum(everything[part] for part in IN_ORDER if part != "gradebook")
-    boxes = sum(everything[part] for part in SANDBOXED)
-    formula = (
-        f"Each cell is students × ({with_unit(alone, 's', 3)} + the larger of {with_unit(boxes, 's', 3)} ÷ cores "
-        f"and {with_unit(everything['gradebook'], 's', 3)}): what is done one after the other, then the sandboxes "
-        "on all cores beside the gradebook in one process. The three numbers are sums over all assignments."
-    )
-    return table(["students", *GROUPS.values()], rows) + f"\n\n{formula}"
+        found = (
+            class_costs.clock_hours(students, cores, parts, machines) for cores, machines in GROUPS.values()
+        )
+        rows.append([f"{students:,}", *(about(hours(one)) for one in found)])
+    for name, (cores, machines) in GROUPS.items():
+        alone, sandboxes, beside = class_costs.clock_seconds_each(cores, parts, machines)
+        lines.append(
+            f"- {name}: students × ({with_unit(alone, 's', 3)} + the larger of {with_unit(sandboxes, 's', 3)} "
+            f"and {with_unit(beside, 's', 3)})"
+        )
+    return "\n".join([table(["students", *GROUPS], rows), "", *lines])
 
 
 def course_parts(records: Records) -> dict[str, float]:
@@ -153,7 +157,7 @@ def course_parts(records: Records) -> dict[str, float]:
         class_costs.parts_cpu_seconds(records.grading, records.sizes, name)
         for name in records.grading["chapters"]
     ]
-    return {part: sum(one[part] for one in parts) for part in (*IN_ORDER, *SANDBOXED)}
+    return {part: sum(one[part] for one in parts) for part in parts[0]}
 
 
 def growth_text(records: Records) -> str:
@@ -188,8 +192,8 @@ def learners_text(records: Records) -> str:
         "learners",
         "peak of the last one's server",
         "and kernel",
-        "all, each by itself",
-        "all, shared pages once",
+        "all processes, summed",
+        "the last one's own, shared with nobody",
     ]
     return table(heads, rows)
 

@@ -6,22 +6,26 @@ import pytest
 
 from papertrail import class_costs, class_costs_site
 from papertrail.class_costs import Records
+from papertrail.coursework.assignment import read_assignment
 
 PARTS = {"collect", "prepare", "judge", "around_kernel", "kernel", "gradebook", "feedback"}
 KEPT = {"submitted", "cleaned", "autograded", "feedback", "results"}
 
 
 @pytest.fixture(scope="module")
-def recorded() -> Records:
-    """The records that the page is drawn from."""
+def recorded(book) -> Records:
+    """The tables of the records that the page is drawn from."""
     return class_costs.load_records()
 
 
-def points_by_machine(path) -> int:
-    """What an assignment's probes give together; the question in prose is read by people."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    marks = (cell["metadata"].get("nbgrader", {}) for cell in cells)
-    return sum(one["points"] for one in marks if one.get("grade") and one["grade_id"].endswith("-probes"))
+@pytest.fixture(scope="module")
+def headers(book) -> list[dict]:
+    """The records whole."""
+    paths = (
+        book / "results" / "coursework" / f"{name}.json"
+        for name in ("grading", "class_sizes", "learner", "site")
+    )
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 
 def test_every_assignment_was_measured_whole(recorded, root):
@@ -34,9 +38,8 @@ def test_every_assignment_was_measured_whole(recorded, root):
         low, high = one["kernel_range"]
         assert low <= one["cpu_seconds"]["kernel"] <= high, name
         assert 0 < one["peak_mib"]["share"] <= one["peak_mib"]["resident"] < 1_500, name
-        assert one["points_by_machine"] == points_by_machine(
-            root / "coursework" / "source" / name / f"{name}.ipynb"
-        )
+        exercises = read_assignment(root / "coursework" / "source" / name / f"{name}.ipynb").exercises
+        assert one["points_by_machine"] == sum(exercise.points for exercise in exercises), name
 
 
 def test_the_limits_on_a_download_are_the_ones_in_force(recorded):
@@ -73,14 +76,14 @@ def test_the_site_was_weighed_page_by_page(recorded, root):
     assert 0 < recorded.site["compressed_bytes"] < recorded.site["disk_bytes"]
 
 
-def test_records_say_what_made_them(root):
-    made = {}
-    for path in sorted((root / "book" / "results" / "coursework").glob("*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        assert (root / record["command"].split()[1]).is_file() and "--record" in record["command"]
-        made[path.stem] = record["versions"]
-    assert set(made) == {"grading", "class_sizes", "learner", "site"}
-    assert made["grading"]["nbgrader"] == made["class_sizes"]["nbgrader"]
+def test_records_name_the_script_that_made_them(headers, root):
+    scripts = [record["command"].split()[1] for record in headers]
+    assert scripts == [f"benchmarks/{name}.py" for name in ("grading", "grading", "learner", "site_weight")]
+    assert all(
+        (root / script).is_file() and "--record" in one["command"]
+        for script, one in zip(scripts, headers, strict=True)
+    )
+    assert headers[0]["versions"]["nbgrader"] == headers[1]["versions"]["nbgrader"]
 
 
 def test_every_table_and_figure_can_be_drawn_from_the_records(recorded):

@@ -94,12 +94,19 @@ def test_hours_of_computing_and_of_people():
 
 
 def test_by_the_clock_the_slower_of_sandboxes_and_gradebook_decides():
-    parts = {"collect": 1.0, "prepare": 1.0, "feedback": 0.5, "export": 0.5, "gradebook": 2.0, "judge": 1.0,
-             "around_kernel": 1.0, "kernel": 6.0}  # fmt: skip
+    parts = {"collect": 1.0, "prepare": 1.0, "feedback": 0.5, "export": 0.5, "gradebook": 1.0, "judge": 1.0,
+             "around_kernel": 1.0, "kernel": 7.0}  # fmt: skip
     assert class_costs.clock_hours(3_600, 1, parts) == pytest.approx(3.0 + 8.0)
     assert class_costs.clock_hours(3_600, 2, parts) == pytest.approx(3.0 + 4.0)
     assert class_costs.clock_hours(3_600, 4, parts) == class_costs.clock_hours(3_600, 400, parts) == 5.0
     assert class_costs.useful_cores(parts) == 4
+
+
+def test_several_machines_compare_for_themselves_and_leave_the_gradebook():
+    parts = {"collect": 1.0, "prepare": 1.0, "feedback": 0.5, "export": 0.5, "gradebook": 1.0, "judge": 1.0,
+             "around_kernel": 1.0, "kernel": 7.0}  # fmt: skip
+    assert class_costs.clock_hours(3_600, 2, parts, machines=3) == pytest.approx(3.0 + 9.0 / 6)
+    assert class_costs.clock_hours(3_600, 2, parts, machines=90) == pytest.approx(3.0 + 1.0)
 
 
 def test_disk_is_files_and_gradebook_of_every_submission(records):
