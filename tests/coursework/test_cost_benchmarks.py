@@ -113,7 +113,10 @@ def test_grading_runs_in_its_short_form_and_leaves_no_record(benchmark, monkeypa
     ],
 )
 def test_grading_refuses_what_cannot_be(benchmark, monkeypatch, capsys, given, says):
+    module = benchmark("grading")
+    monkeypatch.setattr(module, "save_record", lambda *given, **more: pytest.fail("recorded"))
+    monkeypatch.setattr(module, "measure_chapters", lambda *given: pytest.fail("measured"))
     monkeypatch.setattr(sys, "argv", ["grading.py", *given])
     with pytest.raises(SystemExit):
-        benchmark("grading").main()
+        module.main()
     assert says in capsys.readouterr().err
