@@ -49,7 +49,8 @@ class SandboxError(RuntimeError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one submission may use. Seconds of CPU count the work done, so a busy machine fails nobody.
+    """What one submission may use. Seconds of CPU count the work done, whatever else the machine does; those by
+    the clock are a last resort, which a very busy machine can meet.
 
     Attributes:
         cell_cpu, cell_wall: seconds for one cell, of CPU time and by the clock.
