@@ -173,6 +173,24 @@ def test_two_runs_do_not_write_one_file(tmp_path):
     assert len(list(at_work)) == 5
 
 
+def test_what_another_run_wrote_after_this_one_had_read_is_not_lost(tmp_path):
+    first = prepare(load(DRAW), out=tmp_path / "run.json")
+    second = prepare(load(DRAW), out=tmp_path / "run.json")
+    assert len(list(run_missing(DRAW, first))) == 6
+    with pytest.raises(ExperimentError, match="another run wrote .* in the meantime"):
+        next(run_missing(DRAW, second))
+
+
+def test_rows_of_unknown_time_are_gone_on_with(tmp_path):
+    path = tmp_path / "run.json"
+    run(DRAW, "--workers", 1, "--out", path)
+    stored = record(path)
+    stored["table"], stored["seconds"] = stored["table"][:2], [[None, None]] * 2
+    path.write_text(json.dumps(stored))
+    assert run(DRAW, "--workers", 1, "--out", path, "--resume") == 0
+    assert len(record(path)["table"]) == 6 and record(path)["seconds"][0] == [None, None]
+
+
 def test_commits_add_up_over_a_resumed_run(tmp_path):
     path = tmp_path / "run.json"
     run(DRAW, "--workers", 1, "--out", path)

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -92,6 +93,14 @@ def test_the_command_fails_where_a_number_differs(toy, capsys):
     change(toy[1], table=off(0.1))
     assert main(["verify", "toy_experiments:draw", "--draw", "1"]) == 1
     assert "DIFFERENT" in capsys.readouterr().out
+
+
+def test_only_what_is_to_be_compared_is(toy):
+    change(toy[1], table=off(0.5))
+    words = replace(toy[0], compared=lambda result: result["what"])
+    assert verify(words, draw=random.Random(1)).verdict == SAME
+    numbers = replace(toy[0], compared=lambda result: result["numbers"])
+    assert verify(numbers, draw=random.Random(1)).verdict == DIFFERENT
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Norms exchanged in chapter 2's models: the models, the text, gradients, training, and the record of it."""
 
 import math
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from papertrail.gopher.depth import (
     LENGTH,
     VOCAB,
     DepthGradients,
+    DepthTraining,
     build,
     chain,
     chain_entropy,
@@ -26,6 +28,7 @@ from papertrail.gopher.depth import (
 )
 from papertrail.gopher.recorded_depth import (
     cells,
+    compared,
     find,
     load_depth,
     load_depth_gradients,
@@ -182,3 +185,9 @@ def test_a_fresh_run_begins_like_the_recorded_one():
     assert start.norms[0] == pytest.approx(recorded, rel=0.02)
     with pytest.raises(ValueError, match="none with depth=5"):
         find(load_depth(), 5, "pre", "RMSNorm", 1e-2)
+
+
+def test_what_is_compared_of_a_run_is_whether_it_failed_and_where_the_others_end():
+    good, bad = [2.0] * 90 + [1.0] * 10, [300.0] * 99 + [None]
+    run = DepthTraining([good, bad], "pre", "none", 12, 1e-3, 0.0, 2)
+    assert compared(asdict(run)) == {"failed": 1, "final": [1.0, None]}

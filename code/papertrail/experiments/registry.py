@@ -56,6 +56,8 @@ class Experiment:
             never get into the same file.
         inputs: files or folders that it reads, by name: what they are.
         devices: where it can run.
+        compared: what of a result has to come out again; all of it, if left out. A run that breaks down ends in numbers
+            that no two processors share.
         joint: whether several processes under torchrun can share a cell. They call `measure` with the same cell.
         packages: whose versions the record states, beside Python's.
     """
@@ -72,6 +74,7 @@ class Experiment:
     settings: Callable[..., Mapping[str, Any]] = no_settings
     inputs: Mapping[str, str] = field(default_factory=dict)
     devices: tuple[str, ...] = ("cpu",)
+    compared: Callable[[Any], Any] | None = None
     joint: bool = False
     packages: tuple[str, ...] = ("torch",)
 

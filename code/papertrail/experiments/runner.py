@@ -64,8 +64,22 @@ class RunFile:
         self.path, self.head, self.grid = path, head, json.loads(json.dumps(list(grid)))
         self.rows: dict[int, tuple[Any, list[float]]] = {}
         self.wall, self.peak, self.begun = 0.0, 0, time.monotonic()
+        self.read = self._stamp()
         if path.exists():
             self._take_over(resume)
+
+    def _stamp(self) -> int | None:
+        """When the file was last written; None if it is not there."""
+        return self.path.stat().st_mtime_ns if self.path.exists() else None
+
+    def check_unchanged(self) -> None:
+        """Refuse to go on if another run wrote the file after this one had read it.
+
+        Raises:
+            ExperimentError: it did.
+        """
+        if self._stamp() != self.read:
+            raise ExperimentError(f"--out: another run wrote {self.path} in the meantime; begin again")
 
     def _take_over(self, resume: bool) -> None:
         try:
@@ -111,7 +125,7 @@ class RunFile:
             self.path,
             self.head
             | {
-                "cpu_seconds": round(sum(cpu for cpu, _ in seconds), 1),
+                "cpu_seconds": round(sum(cpu or 0.0 for cpu, _ in seconds), 1),
                 "wall_seconds": round(self.wall + time.monotonic() - self.begun, 1),
                 "peak_mib": self.peak,
                 "planned": len(self.grid),
@@ -198,6 +212,7 @@ def run_missing(
         yield from _jointly(address, file, inputs, device)
         return
     with _alone(file.path):
+        file.check_unchanged()
         how = _on_cluster(jobs, scheduler) if scheduler else _here(jobs, workers)
         for done in how:
             file.add(done)

@@ -81,7 +81,8 @@ def verify(
     for i in draw.sample(quick, min(cells, len(quick))):
         row = record["table"][i]
         fresh = experiment.run_cell(row["cell"], given, device)
-        found = list(differences(row["result"], fresh, **tolerance))
+        compared = experiment.compared or (lambda result: result)
+        found = list(differences(compared(row["result"]), compared(fresh), **tolerance))
         if found:
             return Verdict(name, DIFFERENT, f"{len(found)} numbers, {found[0]}", row["cell"])
     return Verdict(

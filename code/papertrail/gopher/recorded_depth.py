@@ -20,6 +20,7 @@ from papertrail.experiments.registry import Cell, Experiment, Tolerance
 from papertrail.gopher.depth import (
     ARMS,
     BATCH,
+    FAILED,
     HEADS,
     LENGTH,
     SHARPNESS,
@@ -142,11 +143,17 @@ def find(
     )
 
 
+def compared(result: dict[str, Any]) -> dict[str, Any]:
+    """How many seeds failed, and the final losses of those that did not: a run that blows up is noise."""
+    run = DepthTraining(**result)
+    return {"failed": run.failed, "final": [loss if loss < FAILED else None for loss in run.final]}
+
+
 def _training(name: str, question: str, grid: Any, cpu_seconds: float) -> Experiment:
     measure = partial(measure_depth_training, steps=STEPS)
     return Experiment(
         CHAPTER, name, question, grid, measure, SEEDS, cpu_seconds, 390, Tolerance(0.05, 0.05),
-        lambda: settings(steps=STEPS),
+        lambda: settings(steps=STEPS), compared=compared,
     )  # fmt: skip
 
 
