@@ -16,6 +16,7 @@ KNOWN = {"a", "b:c", "on"}
         (".a:not(.z){x:1}.a:is(.y,:not(.z)){x:2}", ".a:not(.z){x:1}.a:is(.y,:not(.z)){x:2}"),
         (".z:not(.a){x:1}", ""),
         (r".b\:c{x:1}.b\:d{x:2}", r".b\:c{x:1}"),
+        ('a[href$=".pdf"],.z[x=".a"]{x:1}', 'a[href$=".pdf"]{x:1}'),
         ("#z,[data-z],*,::before{x:1}", "#z,[data-z],*,::before{x:1}"),
         ("@media print{.z{x:1}.a{x:2}}", "@media print{.a{x:2}}"),
         ("@media print{.z{x:1}}", ""),

@@ -13,7 +13,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 from papertrail import claims, class_costs
 from papertrail.class_costs import CLASSES, SHARES_ONLINE, Assumptions, Records
 
-MIB, KB, MB, GB = 2**20, 1e3, 1e6, 1e9
+KB, MB, GB = 1e3, 1e6, 1e9
 GROUPS = {
     "2 cores": (2, 1),
     "16 cores": (16, 1),
@@ -304,7 +304,6 @@ def figures(records: Records) -> dict[str, str]:
     first, *later = (row["bytes"] for row in site["pages"])
     cold = [row["alone_bytes"] for row in site["pages"]]
     return {
-        "assignments": f"{count}",
         "submissions": f"{grading['submissions']}",
         "load": " to ".join(dict.fromkeys(f"{load:.0f}" for load in grading["load"])),
         "cheapest": with_unit(class_costs.submission_cpu_seconds(grading, records.sizes, names[-1]), "s"),
@@ -331,11 +330,9 @@ def figures(records: Records) -> dict[str, str]:
         "smallest_kernel": with_unit(min(row["peak_mib"] for row in status["notebooks"]), "MiB", 3),
         "learner": about(with_unit(class_costs.learner_peak_mib(learner, status), "MiB", 3)),
         "next_learner": about(with_unit(class_costs.next_learner_mib(learner), "MiB", 3)),
-        "share_online": f"{ASSUMED.share_online:.0%}",
         "minutes": f"{ASSUMED.minutes_per_answer:g}",
         "site_files": f"{site['files']:,}",
         "site_disk": size(site["disk_bytes"]),
-        "site_compressed": size(site["compressed_bytes"]),
         "first_page": size(first, 3),
         "later_page": size(sorted(later)[len(later) // 2]),
         "heaviest_page": size(max(cold), 3),

@@ -9,7 +9,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from papertrail.claims import book_folder
-from papertrail.durations import spell
+from papertrail.durations import count, spell
 
 
 def recorded_text(records: Sequence[dict[str, Any]]) -> str:
@@ -18,10 +18,10 @@ def recorded_text(records: Sequence[dict[str, Any]]) -> str:
     for record in records:
         # a long name may break on a phone, and is copied whole
         name = record["experiment"].replace(".", ".<wbr>").replace("_", "\\_<wbr>")
-        took = (
-            f"{len(record['table'])} cells, {len(record['seeds'])} seeds, {spell(record['cpu_seconds'])} of one core, "
-            f"{record['peak_mib']} MiB; {record['date']}, version {record['code']['papertrail']}"
-        )
+        parts = [count(len(record["table"]), "cell"), count(len(record["seeds"]), "seed")]
+        parts += [f"{spell(record['cpu_seconds'])} of one core"]
+        parts += [f"{record['peak_mib']} MiB"] if record["peak_mib"] else []
+        took = f"{', '.join(parts)}; {record['date']}, version {record['code']['papertrail']}"
         lines.append(f"| {name} | {record['question']} | {took} |")
     return "\n".join(lines)
 

@@ -27,10 +27,10 @@ BUDGETS = (
     Budget("CPU time of a build from nothing", "cold_build", 12, "s", 1),
     Budget("CPU time of a build after one page changed", "one_page_build", 5, "s", 1),
     Budget("CPU time of a build after nothing changed", "unchanged_build", 3, "s", 1),
-    Budget("heaviest page by its own content", "own_content", 150, "KB", 1),
-    Budget("heaviest page with all that it loads at first", "first_load", 600, "KB", 0),
+    Budget("heaviest page by its own content", "own_content", 150, "kB", 1),
+    Budget("heaviest page with all that it loads at first", "first_load", 600, "kB", 0),
 )
-MOONSHOT = 300  # KB of a first load
+MOONSHOT = 300  # kB of a first load
 
 
 def spoken(day: str) -> str:
@@ -76,8 +76,8 @@ def budget_text(status: dict[str, Any]) -> str:
     count = len(BUDGETS)
     verdict = f"{missed} of {count} budgets are missed." if missed else f"All {count} budgets are met."
     aim = (
-        f"The aim beyond the last one is a first load under {MOONSHOT}\u00a0KB. {light} of {len(pages)} pages keep to "
-        f"it; the heaviest is `{heaviest['page']}` with {heaviest['first_load_kb']:.0f}\u00a0KB."
+        f"The aim beyond the last one is a first load under {MOONSHOT}\u00a0kB. {light} of {len(pages)} pages keep to "
+        f"it; the heaviest is `{heaviest['page']}` with {heaviest['first_load_kb']:.0f}\u00a0kB."
     )
     when = (
         f"Builds and pages were measured on {spoken(site['date'])} on {site['machine']}, by `tools/status.py --site`; "

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Set
 
 CLASS = re.compile(r"\.((?:[\w-]|\\.)+)")
+ATTRIBUTE = re.compile(r"\[[^\]]*\]")  # what stands in brackets may look like a class and is none
 STRING = r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'"
 COMMENT = re.compile(rf"({STRING})|/\*.*?\*/", re.DOTALL)
 MARK = re.compile(rf"{STRING}|[{{}};]", re.DOTALL)
@@ -71,7 +72,8 @@ def may_match(selector: str, known: Set[str]) -> bool:
     """Whether every class that the selector asks for is known."""
     while (plain := NESTED.sub("", selector)) != selector:
         selector = plain
-    return all(name.replace("\\", "") in known for name in CLASS.findall(selector))
+    plain = ATTRIBUTE.sub("", selector)
+    return all(name.replace("\\", "") in known for name in CLASS.findall(plain))
 
 
 def trim(sheet: str, known: Set[str]) -> str:

@@ -224,10 +224,10 @@ def seeds(depth: int, number: int) -> Callable[[Record], Found | None]:
 
 
 def threads(first: str, second: str) -> Callable[[Record], Found | None]:
-    """A training step on busy cores, in ms of CPU."""
+    """A training step on busy cores, in ms by the clock: CPU time would count waiting threads twice."""
 
     def find(record: Record) -> Found | None:
-        one, other = (tuple(record["settings"][name]["cpu"]) for name in (first, second))
+        one, other = (tuple(record["settings"][name]["clock"]) for name in (first, second))
         return f"{record['cores']} busy cores", one, other
 
     return find

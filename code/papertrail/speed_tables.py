@@ -56,9 +56,11 @@ def record_sentence(name: str, record: Record) -> str:
         low, middle, high = record["gemm"]
         text += f" Matrix product: {middle:.0f} GFLOP/s ({low:.0f} to {high:.0f})."
         if judged := record.get("rounds_judged"):
-            text += f" Of {judged['rounds']} rounds {judged['set_aside']} were disturbed and set aside"
             text += (
-                f", and {judged['kept_though_slow']} disturbed ones were kept."
+                f" Rounds set aside because they were disturbed: {judged['set_aside']} of {judged['rounds']}"
+            )
+            text += (
+                f"; disturbed and kept all the same: {judged['kept_though_slow']}."
                 if judged["kept_though_slow"]
                 else "."
             )

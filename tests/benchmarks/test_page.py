@@ -164,9 +164,9 @@ def test_the_sentence_says_how_many_rounds_were_set_aside():
     text = record_sentence("rmsnorm", record)
     assert "Recorded on 2 January 2026: Linux x86_64, one thread; torch 2." in text
     assert (
-        "95 GFLOP/s (90 to 99). Of 10 rounds 3 were disturbed and set aside, and 2 disturbed ones were kept."
-        in text
-    )
+        "95 GFLOP/s (90 to 99). Rounds set aside because they were disturbed: 3 of 10; "
+        "disturbed and kept all the same: 2."
+    ) in text
     del record["rounds_judged"]
     assert "made before disturbed rounds were set aside" in record_sentence("rmsnorm", record)
     del record["gemm"]

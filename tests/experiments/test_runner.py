@@ -84,7 +84,7 @@ def test_two_processes_of_which_one_dies_give_the_same_table(tmp_path, whole, fi
 def test_a_cell_that_always_kills_its_process_ends_the_run(tmp_path, findable, capsys, monkeypatch):
     monkeypatch.setattr("papertrail.experiments.runner.TRIES", 1)
     assert run("toy_experiments:dies", "--workers", 2, "--out", tmp_path / "dies.json") == 1
-    assert "6 cells: a process died 1 times" in capsys.readouterr().err
+    assert "6 cells: processes died 1 times in a row" in capsys.readouterr().err
 
 
 def test_a_run_that_is_killed_resumes_to_the_same_table(tmp_path, whole, environment, marks):
@@ -213,6 +213,9 @@ def test_a_failing_cell_is_named_and_what_was_done_stays(tmp_path, capsys):
      ([DRAW, "--seeds", "0"], "--seeds: got 0; allowed are integers from 1 up"),
      ([DRAW, "--device", "cuda"], "--device: got 'cuda'; allowed are cpu"),
      ([DRAW, "--workers", "0"], "--workers: got 0"),
+     (["toy_experiments:times", "--workers", "2"], "--workers: got 2; allowed is 1 where times count"),
+     (["toy_experiments:shared", "--device", "cuda"], "--device: got 'cuda'; there is no GPU here"),
+     (["toy_experiments:times", "--seeds", "1"], "--seeds: got 1; no chance plays a part in toy.times"),
      ([DRAW, "--input", "text=x"], "--input: got text; needed: none"),
      ([DRAW, "--input", "text"], "--input: got 'text'; allowed is NAME=PATH"),
      (["toy_experiments:reads"], "--input: got none; needed: --input text=PATH, any text"),
@@ -220,6 +223,7 @@ def test_a_failing_cell_is_named_and_what_was_done_stays(tmp_path, capsys):
      ([DRAW, "--scheduler", "tcp://127.0.0.1:9", "--seeds", "1"], "--scheduler: nobody answers at tcp://127.0.0.1:9")],
 )  # fmt: skip
 def test_what_cannot_be_run_is_refused_in_words(tmp_path, capsys, monkeypatch, arguments, said):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("papertrail.experiments.runner.PATIENCE", 1.0)
     assert run(*arguments, "--out", tmp_path / "x.json") == 2
     assert said in capsys.readouterr().err and not (tmp_path / "x.json").exists()
@@ -277,6 +281,14 @@ def test_two_processes_under_torchrun_share_each_cell(tmp_path, environment, cap
         assert ours["cell"] == theirs["cell"]
         assert ours["result"]["sum"] == pytest.approx(theirs["result"]["sum"], rel=1e-3)
     assert result.stdout.count("6 cells, 6 to run") == 1, "one process speaks"
+
+
+def test_a_cells_own_processes_count(tmp_path):
+    """In CPU time and in memory, once they have ended."""
+    assert run("toy_experiments:times", "--out", tmp_path / "times.json") == 0
+    found = record(tmp_path / "times.json")
+    assert found["seeds"] == [] and found["tolerance"] is None
+    assert found["cpu_seconds"] > 0.15 and found["peak_mib"] > 400
 
 
 def test_torchrun_is_refused_where_a_cell_is_not_shared(tmp_path, capsys, monkeypatch):

@@ -60,8 +60,17 @@ def test_a_wider_tolerance_in_the_file_lets_more_through(toy):
 def test_only_quick_cells_are_run_again(toy):
     seconds = [[99.0, 99.0]] * 4 + [[1.0, 1.0], [None, None]]
     change(toy[1], seconds=lambda _: seconds)
+    change(toy[1], cpu_seconds=lambda _: 600.0)
     for seed in range(5):
         assert verify(toy[0], draw=random.Random(seed)).cell == {"size": 3, "seed": 0}
+    change(toy[1], seconds=lambda _: [[None, None]] * 6, cpu_seconds=lambda _: 600.0)
+    assert verify(toy[0], draw=random.Random(0), seconds=30, cells=9).says.startswith("6 of 6"), (
+        "all are alike"
+    )
+    change(toy[1], seconds=lambda _: [[None, None]] * 5 + [[5.0, 5.0]])
+    found = verify(toy[0], draw=random.Random(0), seconds=30, cells=9)
+    assert found.says.startswith("1 of 6 cells"), "one of unknown time is taken to need its share, 100 s"
+    change(toy[1], seconds=lambda _: seconds)
     found = verify(toy[0], draw=random.Random(0), seconds=0.1, cells=9)
     assert found.says.startswith("1 of 6 cells"), "the quickest, where none is quick"
 
@@ -75,6 +84,10 @@ def test_what_cannot_be_compared_is_skipped_in_words(toy, tmp_path):
     assert says(load("toy_experiments:shared")) == "never recorded"
     change(toy[1], tolerance=lambda _: None)
     assert says(toy[0]) == "its numbers are times"
+    change(
+        toy[1], table=lambda _: [], seconds=lambda _: [], tolerance=lambda _: {"relative": 0, "absolute": 0}
+    )
+    assert says(toy[0]) == "no cell is recorded yet"
     text = tmp_path / "text"
     text.write_text("a")
     assert main(["run", "toy_experiments:reads", "--workers", "1", "--input", f"text={text}"]) == 1, (
@@ -86,6 +99,11 @@ def test_what_cannot_be_compared_is_skipped_in_words(toy, tmp_path):
     toy[1].rename(reads.record)
     assert says(reads) == "needs --input text"
     assert says(reads, inputs={"text": text}) == "--input text: not the file that was read"
+
+
+def test_no_cell_at_all_cannot_be_asked_for(toy, capsys):
+    assert main(["verify", "toy_experiments:draw", "--cells", "0"]) == 2
+    assert "--cells: got 0; allowed are integers from 1 up" in capsys.readouterr().err
 
 
 def test_the_command_fails_where_a_number_differs(toy, capsys):

@@ -120,6 +120,7 @@ def test_held_out_parts_are_those_of_the_window():
     ("change", "said"),
     [({"mixer": "mamba"}, "mixer: got 'mamba'; allowed are 'softmax'"), ({"steps": 0}, "steps: got 0"),
      ({"num_heads": 3}, "num_heads: got 3; allowed are divisors of d_model=16"), ({"depth": 0}, "depth: got 0"),
+     ({"length": 18}, "length: got 18; allowed are multiples of 4"),
      ({"length": 512}, "train: 8000 bytes; allowed are 131073 or more")],
 )  # fmt: skip
 def test_what_is_not_allowed_is_named(files, change, said):

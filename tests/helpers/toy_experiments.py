@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -49,7 +51,25 @@ def toy(name: str, measure, **options) -> Experiment:
     return Experiment("toy", name, "Does it run?", cells, measure, 2, 1, 300, Tolerance(1e-3), **options)
 
 
+def in_a_process_of_its_own(size: int) -> dict:
+    """Half a second of work on 500 MB, none of it in this process."""
+    work = "import time\nx = bytearray(500_000_000)\nwhile time.process_time() < 0.3: pass"
+    subprocess.run([sys.executable, "-c", work], check=True)
+    return {"size": size}
+
+
 EXPERIMENTS = (
+    Experiment(
+        "toy",
+        "times",
+        "Who did the work?",
+        lambda seeds: [{"size": 1}],
+        in_a_process_of_its_own,
+        0,
+        1,
+        300,
+        None,
+    ),
     toy("draw", draw),
     toy("shared", shared, devices=("cpu", "cuda"), joint=True),
     toy("fails", fails),

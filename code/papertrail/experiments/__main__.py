@@ -26,7 +26,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from papertrail.durations import spell
+from papertrail.durations import count, spell
 from papertrail.experiments import load_file
 from papertrail.experiments.registry import Experiment, ExperimentError, address_of, addresses, load
 from papertrail.experiments.runner import RunFile, prepare, run_missing
@@ -36,11 +36,6 @@ from papertrail.experiments.verify import DIFFERENT, verify
 def cores() -> int:
     """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def count(number: int, thing: str) -> str:
-    """1 cell, 2 cells."""
-    return f"{number} {thing}{'' if number == 1 else 'es' if thing.endswith('s') else 's'}"
 
 
 def pairs(texts: Sequence[str]) -> dict[str, Path]:
@@ -78,7 +73,9 @@ def show_list() -> None:
 def expected_share(experiment: Experiment, file: RunFile) -> float:
     """How much of the planned grid's work is to be done: by seeds, and by cells that are missing."""
     planned = experiment.cells(range(experiment.seeds))
-    seeds = len(file.head["seeds"]) / experiment.seeds if len(planned) == len(file.grid) else 1.0
+    seeds = 1.0
+    if len(planned) == len(file.grid) and experiment.seeds:  # they learn side by side, in each cell
+        seeds = len(file.head["seeds"]) / experiment.seeds
     return seeds * len(file.missing) / len(planned)
 
 
@@ -109,8 +106,11 @@ def run(options: argparse.Namespace) -> int:
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     file = prepare(experiment, seeds=options.seeds, device=options.device, out=options.out,
                    resume=options.resume, inputs=inputs)  # fmt: skip
-    on_gpu = options.device != "cpu"  # processes would share it
-    workers = 1 if experiment.tolerance is None or on_gpu or world > 1 else options.workers or cores()
+    alone = experiment.tolerance is None or options.device != "cpu" or world > 1
+    if alone and (options.workers or 1) > 1:
+        why = "where times count, on a GPU, and under torchrun"
+        raise ExperimentError(f"--workers: got {options.workers}; allowed is 1 {why}")
+    workers = 1 if alone else options.workers or cores()
     workers = max(1, min(workers, len(file.missing)))
     if rank == 0:
         announce(experiment, file, workers, options.scheduler)
@@ -132,6 +132,8 @@ def run(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Hold a random part of the records against a fresh run."""
+    if options.cells < 1:
+        raise ExperimentError(f"--cells: got {options.cells}; allowed are integers from 1 up")
     draw = random.Random(options.draw)
     inputs, failed = pairs(options.input), 0
     for name in options.names or addresses():
@@ -191,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"papertrail.experiments: {error}", file=sys.stderr)
         return 2 if str(error).startswith(("--", "NAME", "input", "torchrun")) else 1
     except KeyboardInterrupt:
-        print("stopped; --resume goes on", file=sys.stderr)
+        print("stopped" + "; --resume goes on" * (options.command == "run"), file=sys.stderr)
         return 130
 
 

@@ -7,6 +7,7 @@ A record is book/results/<chapter>/<name>.json: a header that says what made it,
 import json
 import os
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ HEADER: dict[str, tuple[type, ...]] = {
     "seeds": (list,),  # [] where no chance plays a part
     "cpu_seconds": (int, float),
     "wall_seconds": (int, float, type(None)),  # None: made before it was measured
-    "peak_mib": (int,),
+    "peak_mib": (int, type(None)),  # of the largest process; None: not known
     "tolerance": (dict, type(None)),  # None: times, which come out the same nowhere
     "table": (dict, list),
 }
@@ -108,23 +109,44 @@ def code_version() -> dict[str, Any]:
 
 
 def machine_kind(device: str = "cpu") -> str:
-    """System, processor, cores and accelerator: the kind of a machine, and not its name."""
-    kind = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, one thread for each process"
+    """System, architecture, processor, cores and accelerator: the kind of a machine, and not its name."""
+    kind = f"{platform.system()} {platform.machine()}"
+    processors = Path("/proc/cpuinfo")
+    if processors.exists():
+        names = re.findall(r"^model name\s*: (.+)$", processors.read_text(encoding="utf-8"), re.MULTILINE)
+        kind += "".join(f", {name}" for name in names[:1])
+    kind += f", {os.cpu_count()} cores"
     return f"{kind}, {torch.cuda.get_device_name(device)}" if device.startswith("cuda") else kind
 
 
-def peak_mib() -> int:
-    """This process's peak resident memory.
+def cpu_seconds() -> float:
+    """CPU time of this process and of its children that have ended; of itself alone where the system tells no more."""
+    try:
+        import resource
+    except ImportError:
+        return time.process_time()
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def peak_mib() -> int | None:
+    """Peak resident memory of this process, or of the largest of its children that have ended; None where unknown.
 
     The system's own figure where it has one: `ru_maxrss` begins with what the process that started this one had.
     """
     status = Path("/proc/self/status")
     if status.exists():
-        line = next(one for one in status.read_text().splitlines() if one.startswith("VmHWM"))
-        return round(int(line.split()[1]) / 1024)
-    import resource
+        import resource
 
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        line = next(one for one in status.read_text().splitlines() if one.startswith("VmHWM"))
+        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        return round(max(int(line.split()[1]), children) / 1024)
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 2**20 if platform.system() == "Darwin" else 2**10
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
 
 
 def header(
@@ -172,13 +194,13 @@ def save_record(
 ) -> Path:
     """Keep the results of a run that is no experiment of the list: a benchmark's, or a library's.
 
-    Time and memory are those of this process so far.
+    Time and memory are those of this process and its children so far.
 
     Raises:
         ValueError: as `write_record`.
     """
     record = header(command, seeds=seeds, packages=packages) | {
-        "cpu_seconds": round(time.process_time(), 1),
+        "cpu_seconds": round(cpu_seconds(), 1),
         "wall_seconds": round(time.monotonic() - BEGUN, 1),
         "peak_mib": peak_mib(),
         "tolerance": dict(tolerance) if tolerance else None,

@@ -48,7 +48,7 @@ class Experiment:
         cells: seeds -> the grid, one dict of the arguments of `measure` for each cell, in the table's order.
         measure: one cell -> a dataclass, dict or list of JSON's values. It also gets the inputs' paths by name, and
             `device` where there is more than one to choose.
-        seeds: how many were planned; the grid's seeds are 0, 1, ...
+        seeds: how many were planned, 0 where no chance plays a part; the grid's seeds are 0, 1, ...
         cpu_seconds: of one core for the whole grid, as measured once.
         peak_mib: of one process.
         tolerance: of numbers run anew; None where they are times.

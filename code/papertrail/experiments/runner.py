@@ -20,10 +20,10 @@ import torch
 from torch import distributed
 
 from papertrail.experiments import QUIET, at_least_one, processes
-from papertrail.experiments.records import header, peak_mib, problems, write_record
+from papertrail.experiments.records import cpu_seconds, header, peak_mib, problems, write_record
 from papertrail.experiments.registry import Cell, Experiment, ExperimentError, load
 
-TRIES = 3  # how often a cell is begun whose process died
+TRIES = 3  # how often in a row processes may die before a single cell is done
 PATIENCE = 20.0  # seconds until a scheduler that does not answer is given up
 SAME = ("experiment", "settings", "seeds", "device", "versions", "tolerance")  # of all rows in a file
 
@@ -36,15 +36,15 @@ class Done:
     result: Any
     cpu: float  # seconds, of all processes that shared the cell
     wall: float
-    peak_mib: int
+    peak_mib: int | None
 
 
 def run_cell(address: str, index: int, cell: Cell, inputs: Mapping[str, Path], device: str) -> Done:
     """One cell, in whatever process this is called; torch uses one thread there."""
     torch.set_num_threads(1)
-    cpu, wall = time.process_time(), time.monotonic()
+    cpu, wall = cpu_seconds(), time.monotonic()
     result = load(address).run_cell(cell, inputs, device)
-    return Done(index, result, time.process_time() - cpu, time.monotonic() - wall, peak_mib())
+    return Done(index, result, cpu_seconds() - cpu, time.monotonic() - wall, peak_mib())
 
 
 class RunFile:
@@ -106,7 +106,7 @@ class RunFile:
                     f"--resume: {self.path} holds a cell that this grid lacks: {row['cell']}"
                 )
             self.rows[place] = row["result"], seconds
-        self.wall, self.peak = stored["wall_seconds"] or 0.0, stored["peak_mib"]
+        self.wall, self.peak = stored["wall_seconds"] or 0.0, stored["peak_mib"] or 0
         commits = dict.fromkeys([*stored["code"]["commits"], *self.head["code"]["commits"]])
         self.head["code"] = {**self.head["code"], "commits": list(commits)}
 
@@ -118,7 +118,7 @@ class RunFile:
     def add(self, done: Done) -> None:
         """Take in a row, and write the file."""
         self.rows[done.index] = done.result, [round(done.cpu, 2), round(done.wall, 2)]
-        self.peak = max(self.peak, done.peak_mib)
+        self.peak = max(self.peak, done.peak_mib or 0)
         order = sorted(self.rows)
         seconds = [self.rows[i][1] for i in order]
         write_record(
@@ -127,7 +127,7 @@ class RunFile:
             | {
                 "cpu_seconds": round(sum(cpu or 0.0 for cpu, _ in seconds), 1),
                 "wall_seconds": round(self.wall + time.monotonic() - self.begun, 1),
-                "peak_mib": self.peak,
+                "peak_mib": self.peak or None,
                 "planned": len(self.grid),
                 "seconds": seconds,
                 "table": [{"cell": self.grid[i], "result": self.rows[i][0]} for i in order],
@@ -160,12 +160,17 @@ def prepare(
     inputs = dict(inputs or {})
     if device.partition(":")[0] not in experiment.devices:
         raise ExperimentError(f"--device: got {device!r}; allowed are {', '.join(experiment.devices)}")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ExperimentError(f"--device: got {device!r}; there is no GPU here that torch can use")
     if inputs.keys() != experiment.inputs.keys():
         wanted = "; ".join(f"--input {name}=PATH, {what}" for name, what in experiment.inputs.items())
         raise ExperimentError(f"--input: got {', '.join(inputs) or 'none'}; needed: {wanted or 'none'}")
     planned = experiment.seeds if seeds is None else seeds
     try:
-        at_least_one(seeds=planned)
+        if experiment.seeds or planned:
+            at_least_one(seeds=planned)
+        if planned and not experiment.seeds:
+            raise ValueError(f"seeds: got {planned}; no chance plays a part in {experiment.full_name}")
         settings = experiment.stored_settings(inputs)
     except ValueError as error:
         raise ExperimentError(f"--{error}") from None
@@ -203,7 +208,8 @@ def run_missing(
             the inputs under the same paths.
 
     Raises:
-        ExperimentError: a cell failed, or its process died three times; what was done before is in the file.
+        ExperimentError: a cell failed, or processes died three times in a row before one cell was done; what was done
+            before is in the file.
     """
     inputs = {name: path.resolve() for name, path in (inputs or {}).items()}
     device = file.head["device"]
@@ -231,7 +237,9 @@ def _here(jobs: list[tuple], workers: int) -> Iterator[Done]:
             yield done
         return
     waiting = {job[1]: job for job in jobs}
-    for _ in range(TRIES):
+    tries = 0
+    while tries < TRIES:
+        tries += 1
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_be_quiet) as pool:
             running = {pool.submit(run_cell, *job): job for job in waiting.values()}
             try:
@@ -239,6 +247,7 @@ def _here(jobs: list[tuple], workers: int) -> Iterator[Done]:
                     with _named(running[future]):
                         done = future.result()
                     del waiting[done.index]
+                    tries = 0
                     yield done
             except BrokenProcessPool:
                 continue  # one died, by a signal or for memory: with it go the others' halves of cells
@@ -247,7 +256,7 @@ def _here(jobs: list[tuple], workers: int) -> Iterator[Done]:
                 raise
         return
     raise ExperimentError(
-        f"{len(waiting)} cells: a process died {TRIES} times, as for want of memory; try fewer --workers"
+        f"{len(waiting)} cells: processes died {TRIES} times in a row, as for want of memory; try fewer --workers"
     )
 
 

@@ -3,11 +3,10 @@
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import Any
 
-from papertrail.experiments import load_file
+from papertrail.experiments import at_least_one, load_file
 from papertrail.experiments.registry import Cell, Experiment, digest
 
 SKIPPED, SAME, DIFFERENT = "skipped", "same", "DIFFERENT"
@@ -61,8 +60,12 @@ def verify(
 ) -> Verdict:
     """Run some of the recorded cells anew that took at most `seconds` of CPU time; the quickest, if none did.
 
-    The tolerance is the record's own.
+    A cell whose time is not known is taken to have needed its share of the whole. The tolerance is the record's own.
+
+    Raises:
+        ValueError: cells is below 1.
     """
+    at_least_one(cells=cells)
     name = experiment.full_name
     if not experiment.record.exists():
         return Verdict(name, SKIPPED, "never recorded")
@@ -76,7 +79,10 @@ def verify(
     for key, path in given.items():
         if digest(path) != record["settings"]["inputs"][key]["sha256"]:
             return Verdict(name, SKIPPED, f"--input {key}: not the file that was read")
-    took = [inf if cpu is None else cpu for cpu, _ in record["seconds"]]
+    if not record["table"]:
+        return Verdict(name, SKIPPED, "no cell is recorded yet")
+    share = record["cpu_seconds"] / len(record["table"])
+    took = [share if cpu is None else cpu for cpu, _ in record["seconds"]]
     quick = [i for i, cpu in enumerate(took) if cpu <= max(seconds, min(took))]
     for i in draw.sample(quick, min(cells, len(quick))):
         row = record["table"][i]

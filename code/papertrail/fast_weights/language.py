@@ -155,11 +155,14 @@ def measure_language(
     process takes an equal part of every batch.
 
     Raises:
-        ValueError: a text is too short; a number is below 1; processes do not divide the batch; as `ByteModel`.
+        ValueError: a text is too short; a number is below 1; processes do not divide the batch; four does not
+            divide the length; as `ByteModel`.
     """
     at_least_one(steps=steps, warmup=warmup)
     texts = [read_text(Path(path)) for path in (train, valid)]
     length = sizes.get("length", LENGTH)
+    if length % PARTS:
+        raise ValueError(f"length: got {length}; allowed are multiples of {PARTS}")
     for argument, text in zip(("train", "valid"), texts, strict=True):
         if len(text) < VALID_WINDOWS * length + 1:
             raise ValueError(

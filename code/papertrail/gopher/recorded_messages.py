@@ -38,6 +38,6 @@ def load_messages() -> dict[int, Messages]:
 EXPERIMENTS = (
     Experiment(
         CHAPTER, NAME, "How many messages does each norm send, and what does a step take?",
-        cells, measure, 1, 62, 230, None, lambda: {"timed_steps": TIMED},
+        cells, measure, 0, 62, 230, None, lambda: {"timed_steps": TIMED},
     ),
 )  # fmt: skip

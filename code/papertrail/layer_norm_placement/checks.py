@@ -7,6 +7,7 @@ from statistics import geometric_mean, mean, median
 from papertrail.architecture_diagram.zoo import Found, load_zoo
 from papertrail.claims import Evidence
 from papertrail.layer_norm_placement.language import DEPTH as LANGUAGE_DEPTH
+from papertrail.layer_norm_placement.language import STEPS as NARROW_STEPS
 from papertrail.layer_norm_placement.language import (
     WIDE,
     WIDE_ARMS,
@@ -210,6 +211,7 @@ def warm_up_cures_post_ln() -> Evidence:
         "with": f"{mean(with_it) / log(2):.2f}",
         "without": f"{mean(without) / log(2):.2f}",
         "pre": f"{mean(wide('pre', WIDE_WARMUPS[0])) / log(2):.2f}",
+        "narrow": NARROW_STEPS,
     }
     if min(with_it) > STUCK:
         return Evidence(numbers, "wrong")
