@@ -202,7 +202,7 @@ def test_make_bench_prints_one_table_and_says_what_failed(script, monkeypatch, c
     short = script("short")
     done = {
         "gemm": [1, 1, 1],
-        "settings": {name: {"cpu": [1, 2, 3]} for name in script("threads").SETTINGS},
+        "settings": {name: {"clock": [1, 2, 3], "cpu": [7, 8, 9]} for name in script("threads").SETTINGS},
         "cores": 2,
     }
 

@@ -209,7 +209,7 @@ def test_a_failing_cell_is_named_and_what_was_done_stays(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [(["nothing"], "NAME: 'nothing' is not among"), (["json:x"], "NAME: 'json:x' cannot be loaded"),
-     (["toy_experiments:nothing"], "NAME: toy_experiments has no 'nothing'; it has draw"),
+     (["toy_experiments:nothing"], "NAME: toy_experiments has no 'nothing'; it has times, draw"),
      ([DRAW, "--seeds", "0"], "--seeds: got 0; allowed are integers from 1 up"),
      ([DRAW, "--device", "cuda"], "--device: got 'cuda'; allowed are cpu"),
      ([DRAW, "--workers", "0"], "--workers: got 0"),

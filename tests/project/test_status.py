@@ -125,12 +125,12 @@ def test_the_page_shows_each_figure_beside_its_budget():
         "| CPU time of a build from nothing | 11.9 s | under 12 s | met |",
         "| CPU time of a build after one page changed | 4.9 s | under 5 s | met |",
         "| CPU time of a build after nothing changed | 2.9 s | under 3 s | met |",
-        "| heaviest page by its own content | 149.9 KB | under 150 KB | met |",
-        "| heaviest page with all that it loads at first | 412 KB | under 600 KB | met |",
+        "| heaviest page by its own content | 149.9 kB | under 150 kB | met |",
+        "| heaviest page with all that it loads at first | 412 kB | under 600 kB | met |",
     ):
         assert row in text, row
     assert "All 8 budgets are met." in text and "27 November 2026 on a machine" in text
-    assert "1 of 2 pages keep to it; the heaviest is `book/a.html` with 412 KB." in text
+    assert "1 of 2 pages keep to it; the heaviest is `book/a.html` with 412 kB." in text
 
 
 def test_the_page_says_what_is_missed():

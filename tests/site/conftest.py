@@ -68,8 +68,9 @@ def two_chapters(copy_sources, build, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def chromium():
+    executable = get_browser()  # before the driver starts: looking for a browser may start one of its own
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=get_browser(), args=ARGUMENTS)
+        browser = driver.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield browser
         browser.close()
 
