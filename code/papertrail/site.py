@@ -31,6 +31,7 @@ from papertrail import (
     claims,
     class_costs_site,
     site_citation,
+    site_story,
     site_terms,
     site_timeline,
     speed_claims,
@@ -241,7 +242,9 @@ class EnglishAndChineseSearch(SearchEnglish):
     def split(self, input: str) -> list[str]:
         runs = re.findall(f"{CHINESE}{{3,}}", input)
         pairs = [run[i : i + 2] for run in runs for i in range(len(run) - 1)]
-        joined = [word.replace("-", "") for word in re.findall(r"(?<![\w-])[A-Za-z]+-[A-Za-z]+(?![\w-])", input)]
+        joined = [
+            word.replace("-", "") for word in re.findall(r"(?<![\w-])[A-Za-z]+-[A-Za-z]+(?![\w-])", input)
+        ]
         return super().split(input) + pairs + joined
 
 
@@ -350,6 +353,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     site_terms.register(app)
     site_timeline.register(app)
     site_citation.register(app)
+    site_story.register(app)
     app.add_directive("recorded-table", RecordedDirective)
     app.add_directive("benchmark-table", BenchmarkTableDirective)
     app.add_directive("budget-table", BudgetDirective)
