@@ -87,6 +87,16 @@ def open_text(node: nodes.Text) -> bool:
     return True
 
 
+def anchors_above(text: nodes.Text, address: str) -> set[str]:
+    """The entry that this text leads to by a link that the page's author wrote; it counts as a use."""
+    parent, found = text.parent, set()
+    while parent is not None:
+        if isinstance(parent, nodes.reference) and parent.get("refuri", "").startswith(f"{address}#"):
+            found.add(parent["refuri"].partition("#")[2])
+        parent = parent.parent
+    return found
+
+
 def link_first_uses(page: nodes.document, terms: dict[str, Term], address: str) -> set[str]:
     """Make the first use of each entry a link; `address` is the glossary's as seen from the page.
 
@@ -98,7 +108,10 @@ def link_first_uses(page: nodes.document, terms: dict[str, Term], address: str) 
     names = sorted(terms, key=len, reverse=True)  # "synchronized BatchNorm" before "BatchNorm"
     pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(f'({pattern_of(name)})' for name in names)})(?![\w-])")
     linked: set[str] = set()
-    for text in [node for node in page.findall(nodes.Text) if open_text(node)]:
+    for text in list(page.findall(nodes.Text)):
+        linked |= anchors_above(text, address)
+        if not open_text(text):
+            continue
         words, pieces, start = text.astext(), [], 0
         for match in pattern.finditer(words):
             term = terms[names[match.lastindex - 1]]
