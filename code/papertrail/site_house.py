@@ -31,8 +31,12 @@ def room_of(module: str) -> str | None:
 
 def imported(tree: ast.Module) -> set[str]:
     """The modules of papertrail that a module imports, wherever in it."""
-    found = set()
-    for node in ast.walk(tree):
+    found, statements = set(), list(tree.body)
+    while statements:  # expressions hold no imports, so only statements are looked into
+        node = statements.pop()
+        statements += [
+            one for one in ast.iter_child_nodes(node) if isinstance(one, ast.stmt | ast.excepthandler)
+        ]
         if isinstance(node, ast.Import):
             found |= {one.name for one in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -5,6 +5,7 @@ entry of the glossary is linked from every page at once.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from docutils import nodes
@@ -14,6 +15,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx_design.dropdown import dropdown_title
 
 GLOSSARY = "book/glossary"
+BEGINNING = re.compile(r"(?<![\w-])\w\w")  # of a word
 UNLINKED = {GLOSSARY, "book/bibliography"}  # pages that list words
 EVERYDAY = {"key", "value", "claim"}  # names that mean something else in most sentences
 ALSO = {  # an entry's name -> how the text calls it besides
@@ -87,6 +89,30 @@ def open_text(node: nodes.Text) -> bool:
     return True
 
 
+def by_beginning(terms: dict[str, Term]) -> dict[str, list[tuple[re.Pattern[str], Term]]]:
+    """Expressions for the names, by their first two letters; of names that begin alike the longer one comes first."""
+    found: dict[str, list[tuple[re.Pattern[str], Term]]] = {}
+    for name in sorted(terms, key=len, reverse=True):  # "synchronized BatchNorm" before "BatchNorm"
+        whole = re.compile(rf"{pattern_of(name)}(?![\w-])")
+        found.setdefault(name[:2].lower(), []).append((whole, terms[name]))
+    return found
+
+
+def uses_in(
+    words: str, candidates: dict[str, list[tuple[re.Pattern[str], Term]]]
+) -> Iterator[tuple[re.Match[str], Term]]:
+    """The names in a text from left to right. One expression for all names would be tried at every letter."""
+    end = 0
+    for start in BEGINNING.finditer(words):
+        if start.start() < end:
+            continue
+        for whole, term in candidates.get(start[0].lower(), ()):
+            if match := whole.match(words, start.start()):
+                end = match.end()
+                yield match, term
+                break
+
+
 def anchors_above(text: nodes.Text, address: str) -> set[str]:
     """The entry that this text leads to by a link that the page's author wrote; it counts as a use."""
     parent, found = text.parent, set()
@@ -105,16 +131,14 @@ def link_first_uses(page: nodes.document, terms: dict[str, Term], address: str) 
     """
     if not terms:
         return set()
-    names = sorted(terms, key=len, reverse=True)  # "synchronized BatchNorm" before "BatchNorm"
-    pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(f'({pattern_of(name)})' for name in names)})(?![\w-])")
+    candidates = by_beginning(terms)
     linked: set[str] = set()
     for text in list(page.findall(nodes.Text)):
         linked |= anchors_above(text, address)
         if not open_text(text):
             continue
         words, pieces, start = text.astext(), [], 0
-        for match in pattern.finditer(words):
-            term = terms[names[match.lastindex - 1]]
+        for match, term in uses_in(words, candidates):
             if term.anchor in linked:
                 continue
             linked.add(term.anchor)
