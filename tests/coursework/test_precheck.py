@@ -155,7 +155,8 @@ CHANGES = {
     "deep marks": (marks_of("norm", deep=json.loads("[" * 100 + "]" * 100)), ["Cell 4", "nested too deeply"]),
     "language r": (language("kernelspec", name="ir", language="R"), ["another language ('r')", "Python"]),
     "language julia": (language("language_info", name="julia"), ["another language ('julia')"]),
-    "missing": (delete("norm-probes"), ["Missing cell: 'norm-probes'. Look under 'LayerNorm'.", "Download the notebook again"]),
+    "missing": (delete("norm-probes"), [
+        "Missing cell: 'norm-probes'. Look under 'LayerNorm'.", "Download the notebook again"]),
     "missing many": (delete_all_but_norm, ["Missing cells: 'rules', 'norm-probes', 'scale'"]),
     "duplicated": (duplicate, ["'norm' is there 2 times (cells 4, 5)", "Merge"]),
     "moved": (swap, ["Moved cells: 'norm-probes', 'norm' must stand earlier"]),
