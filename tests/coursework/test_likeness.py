@@ -96,6 +96,7 @@ def test_a_copy_with_other_names_comes_first_and_the_report_has_it(course):
         "bob",
         "cem",
         "dee",
+        "fay",
     }
     with course.report(CHAPTER, "likeness").open() as file:
         rows = {frozenset((row["student"], row["other"])): row["parts"] for row in csv.DictReader(file)}
