@@ -218,3 +218,42 @@ def test_a_typo_that_stops_every_probe_is_not_taken_for_a_mistake_that_does():
 
 def test_a_known_mistake_that_sends_the_right_value_does_no_harm():
     assert told(three({"a": V(1.0)}), a=1.0, b=2.0, c=3.0) == ["", "", ""]
+
+
+TRIES = ["ValueError", "ValueError", "nothing", "nothing", 2.5]
+
+
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        (["nothing", "TypeError", "nothing", "nothing", 2.5],
+         "1 of 2 wrong ones raise no error, 1 of 2 wrong ones end in TypeError and not in ValueError."),
+        (["ValueError", "ValueError", "KeyError", "nothing", 2.5], "1 of 2 right ones end in KeyError."),
+        (["ValueError", "ValueError", "nothing", "nothing", "ValueError"], "1 that have an answer end in ValueError."),
+        (["ValueError", 7, "nothing", "nothing", 2.5], "1 of 2 wrong ones raise no error."),
+    ],
+)  # fmt: skip
+def test_of_several_arguments_it_is_counted_which_errors_are_missing_or_too_many(sent, says):
+    assert verdict({"value": sent}, one(TRIES)).message == f"Try again. Of the arguments tried: {says}"
+    assert verdict({"value": [[sent], 1]}, one([[TRIES], 1])).message.endswith(says)
+
+
+def test_an_argument_that_a_stub_met_is_not_called_wrong():
+    sent = ["NotImplementedError"] * 5
+    assert verdict({"value": sent}, one(TRIES)).message.startswith("Not written yet")
+
+
+@pytest.mark.parametrize(
+    ("sent", "right"), [(["common", 1], ["unseen", 1]), (["nan"], [1.0]), ([1.0, 2.0], [1.0, 3.0]), ("x", 1)]
+)
+def test_words_and_numbers_are_not_taken_for_errors(sent, right):
+    assert "arguments tried" not in verdict({"value": sent}, one(right)).message
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "memory"),
+    [("MemoryError", "", True), ("RuntimeError", "DefaultCPUAllocator: can't allocate memory", True),
+     ("RuntimeError", "shapes", False), ("OSError", "cannot allocate memory", False)],
+)  # fmt: skip
+def test_too_much_memory_is_said_in_words(error, text, memory):
+    assert verdict({"error": error, "text": text}, one(1.0)).message.startswith("It asked for") is memory

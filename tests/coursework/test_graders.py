@@ -249,6 +249,7 @@ SURVIVORS: dict[str, dict[str, dict[str, str]]] = {
             "line 79: 1e-12 -> 5e-13": "the same: any small number allows for rounding",
             "line 81: 1 - 1 / M -> 1 / M - 1": "the same: the difference is squared",
             "line 82: max(0.0, chi ** 2 - C0) -> max(chi ** 2 - C0, 0.0)": "the same: max has no order",
+            "line 82: 0.0 -> -1.0": "right: only rounding puts a square below C0, and then an error is right",
             "line 84: first < early_until(K, M, eta_y) -> first <= early_until(K, M, eta_y)": (
                 "right: no rounded time is exactly the early end"
             ),
@@ -416,3 +417,38 @@ def test_what_a_person_grades_has_a_model_answer_that_students_do_not_get(path):
     for name in assignment(path).by_hand:
         first, *_, last = cell_of(path, name).split("\n")
         assert (first, last) == ("### BEGIN SOLUTION", "### END SOLUTION")
+
+
+OTHER_RIGHT = {
+    ("scan_and_snap", "growth"): """
+def time_to_reach(chi, K, M, eta_y, eta_z, C0=1.0):
+    growth_exponent(0, K, M, eta_y, eta_z, C0)
+    if chi**2 < C0:
+        raise ValueError("chi")
+    term, share = chi**2 - C0, 2 * (M - 1) ** 2 / M**2
+    t = math.sqrt(term * K / (share * eta_y * eta_z))
+    if t < early_until(K, M, eta_y):
+        return t
+    t = K / (M * eta_y) * math.exp(math.sqrt(term * eta_y / (share * K * eta_z)))
+    if t >= late_from(K, M, eta_y):
+        return t
+    raise ValueError("gap")
+""",
+    ("scan_and_snap", "limit"): """
+def sampled_attention(tokens, row):
+    if tokens.dim() != 2 or tokens.shape[1] < 1 or (tokens < 0).any() or (tokens >= len(row)).any():
+        raise ValueError("tokens")
+    weight = torch.softmax(row[tokens], -1)
+    return torch.stack([(weight * (tokens == l)).sum(1) for l in range(len(row))], dim=1)
+""",
+}
+
+
+@pytest.mark.parametrize("seed", CLASSES[:2])
+@pytest.mark.parametrize(("chapter", "name"), OTHER_RIGHT)
+def test_another_way_that_does_what_the_page_asks_earns_every_point(chapter, name, seed):
+    """What was once refused: zero sequences, a negative root, a rounded square that falls below its start."""
+    (path,) = (path for path in SOURCES if path.stem == chapter)
+    trial = on_trial(path, name, seed)
+    code = f"{trial.exercise.solution}\n{OTHER_RIGHT[chapter, name]}"
+    assert trial.score(code) == pytest.approx(trial.exercise.points)

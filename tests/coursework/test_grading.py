@@ -309,3 +309,21 @@ def test_only_the_answers_cell_is_under_the_rule(course, tight, tmp_path):
     hand_in(tmp_path / "in", "eva", notebook)
     collect(course, CHAPTER, tmp_path / "in")
     assert rows(course, tight, run=one_by_one("eva"))["eva"].score == 7
+
+
+def test_a_cell_that_an_error_stopped_is_named_with_the_error(course, tight, tmp_path):
+    time.sleep(1.1)  # a timestamp has whole seconds
+    hand_in(tmp_path / "in", "ann", answered(course, running_sum="from my_helpers import running_sum"))
+    typo = with_cell(answered(course, mean_square="def mean_square(:\n    pass"), "1 / 0")
+    hand_in(tmp_path / "in", "bob", typo)
+    collect(course, CHAPTER, tmp_path / "in")
+    after = rows(course, tight)
+    assert after["ann"].score == 4
+    assert after["ann"].reason == "cell 5 (running_sum) stopped with ModuleNotFoundError"
+    (note,) = grading.read_result(course, CHAPTER, "ann")["cell_notes"].values()
+    assert "ModuleNotFoundError: No module named 'my_helpers'. What stands below" in note
+    assert (
+        after["bob"].reason == "cell 4 (mean_square) stopped with SyntaxError"
+    )  # and not the student's own 1 / 0
+    notes = grading.read_result(course, CHAPTER, "bob")["cell_notes"]
+    assert "ZeroDivisionError: division by zero" in notes["1"] and "Nothing of it has run" in notes["3"]

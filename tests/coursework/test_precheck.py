@@ -155,7 +155,8 @@ CHANGES = {
     "deep marks": (marks_of("norm", deep=json.loads("[" * 100 + "]" * 100)), ["Cell 4", "nested too deeply"]),
     "language r": (language("kernelspec", name="ir", language="R"), ["another language ('r')", "Python"]),
     "language julia": (language("language_info", name="julia"), ["another language ('julia')"]),
-    "missing": (delete("norm-probes"), ["Missing cell: 'norm-probes'", "Download the notebook again"]),
+    "missing": (delete("norm-probes"), [
+        "Missing cell: 'norm-probes'. Look under 'LayerNorm'.", "Download the notebook again"]),
     "missing many": (delete_all_but_norm, ["Missing cells: 'rules', 'norm-probes', 'scale'"]),
     "duplicated": (duplicate, ["'norm' is there 2 times (cells 4, 5)", "Merge"]),
     "moved": (swap, ["Moved cells: 'norm-probes', 'norm' must stand earlier"]),
@@ -164,7 +165,7 @@ CHANGES = {
     "code to markdown": (retype("norm", "markdown"), ["'norm' was a code cell and is now a Markdown cell"]),
     "markdown to code": (retype("why", "code"), ["'why' was a Markdown cell and is now a code cell"]),
     "code to raw": (retype("norm-probes", "raw"), ["'norm-probes' was a code cell and is now a raw cell"]),
-    "points": (marks_of("norm-probes", points=500), ["'norm-probes' has changed marks of nbgrader (points)"]),
+    "points": (marks_of("norm-probes", points=500), ["'norm-probes' has other settings than it was given (points)"]),
     "points as text": (marks_of("norm-probes", points="5"), ["(points)"]),
     "points added": (marks_of("norm", points=1), ["'norm'", "(points)"]),
     "no longer graded": (marks_of("norm-probes", grade=False), ["(grade)"]),
@@ -307,3 +308,9 @@ def test_no_changed_cell_raises_and_an_accepted_one_can_be_cleaned(place, change
     file = json.dumps(notebook).encode()
     if precheck(file, RELEASE).accepted:
         nbformat.writes(clean(file, RELEASE)).encode()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_file_that_jupyter_cannot_open_is_not_sent_there_first(encoding):
+    (reason,) = precheck(WHOLE.decode().replace("#", "é").encode(encoding), RELEASE).reasons
+    assert "UTF-8" in reason and reason.index("text editor") < reason.index("Jupyter")

@@ -113,6 +113,20 @@ def test_memory_and_output_are_limited(greedy, why, tight):
     assert sent(outcome) == {"x": 1}
 
 
+def test_a_loop_that_collects_without_end_costs_its_own_check_and_not_those_behind_it(tight):
+    grow = "def grow():\n    kept = []\n    while True:\n        kept.append(b'x' * 10**4)"
+    cell = f"{grow}\nprobe('grow', grow)\nprobe('x', lambda: 1)"
+    outcome = sandbox.run([PROBE, cell], "s", replace(tight, data=300 * sandbox.MB))
+    assert outcome.notes == [] and outcome.cells[1].ended == "done"
+    grown, after = outcome.cells[1].sent
+    assert grown["error"] == "MemoryError" and after["value"] == 1
+
+
+def test_one_process_meets_its_own_limit_before_that_of_all():
+    limits = sandbox.Limits()
+    assert limits.data < limits.resident < limits.address_space
+
+
 def test_a_message_too_large_for_the_grader_is_dropped(tight):
     outcome = sandbox.run([PROBE, "print('x' * 50_000_000)", "probe('x', lambda: 1)"], "s", tight)
     assert sent(outcome) == {"x": 1}

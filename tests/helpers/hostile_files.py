@@ -97,7 +97,7 @@ SURGERY = (
     refused("duplicated", "is there 2 times", _duplicate),
     refused("moved", "must stand earlier", _reorder),
     refused("retyped", "was a code cell and is now a Markdown cell", _retype),
-    refused("points", "changed marks of nbgrader (points)", _points, answers=WRONG),
+    refused("points", "other settings than it was given (points)", _points, answers=WRONG),
     refused("bonus", "is none of this assignment's", _more_graded),
     refused("stripped", "are gone from the whole notebook", _strip),
     refused("language", "for another language", _kernel("julia")),

@@ -8,6 +8,7 @@
     python -m papertrail.coursework marks CH FILE.csv
     python -m papertrail.coursework feedback CH
     python -m papertrail.coursework export CH --format csv|canvas
+    python -m papertrail.coursework alike CH
     python -m papertrail.coursework trial CH
 
 The exit status is 0, or 1 where something failed and is listed, or 2 for a mistake in the command or in the course's
@@ -193,6 +194,19 @@ def export(course: Course, options: argparse.Namespace) -> int:
     return 0
 
 
+def alike(course: Course, options: argparse.Namespace) -> int:
+    """Show which submissions are more alike than the others, for a person to look at."""
+    from . import likeness
+
+    pairs, usual = likeness.compare(course, options.chapter)
+    rows = [
+        [one.student, one.other, f"{one.alike:.0%}", " ".join(one.parts)] for one in pairs[: options.most]
+    ]
+    say_table([likeness.HEADER, *rows])
+    print(f"half of all pairs are alike to {usual:.0%} or less; {course.report(options.chapter, 'likeness')}")
+    return 0
+
+
 def doctor(course: Course, options: argparse.Namespace) -> int:
     """Is everything needed here, and does the sandbox isolate? It is tried."""
     from .doctor import examine
@@ -300,6 +314,9 @@ def parser() -> argparse.ArgumentParser:
         choices=("csv", "canvas"),
         default="csv",
         help="csv: everything; canvas: for an import there",
+    )
+    command(alike).add_argument(
+        "--most", type=positive, default=20, metavar="N", help="pairs to show (default: 20)"
     )
     command(trial)
     return top

@@ -217,7 +217,7 @@ def _with_content(found: Found, opening, budget: Budget, nested: bool) -> Iterat
     if ending == "zip" and nested:
         yield but(problem="an archive in a student's archive; hand in the notebook itself")
     elif ending not in ("ipynb", "zip"):
-        yield but(problem="not a notebook (.ipynb)")
+        yield but(problem="not a notebook (.ipynb): only the notebook is run, without other files")
     else:
         try:
             with opening() as stream:

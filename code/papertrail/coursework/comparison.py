@@ -4,10 +4,13 @@ Everything that comes from a student is only data here: texts, numbers, lists, o
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 
 DEEPEST = 12  # levels of nesting that an answer may have
 NOT_FINITE = {"nan", "inf", "-inf"}  # how Jupyter sends such numbers
+NOTHING = "nothing"  # what `probes.raised` gives where no error came
+NOT_WRITTEN = "Not written yet: it still raises NotImplementedError."
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def _agreement(sent: dict[str, list[dict]], probes: list[Expected]) -> tuple[dic
     return counts, {says for says in with_values if counts[says] == len(probes)}
 
 
-def _text(value: object, most: int) -> str:
+def one_line(value: object, most: int) -> str:
     """A text from a student in one line of at most `most` signs, without signs that act; "" for what is no text."""
     if not isinstance(value, str):
         return ""
@@ -124,13 +127,57 @@ def _text(value: object, most: int) -> str:
     return " ".join(shown.split())[:most]
 
 
+def _is_error(value: object) -> bool:
+    """Is this the name of an error, as `probes.raised` gives it?"""
+    return isinstance(value, str) and value.isidentifier() and value[-60:].endswith(("Error", "Exception"))
+
+
+def _pairs(given: object, right: object, depth: int = 0):
+    """The parts of two nested lists that stand at the same place, down to the lists that differ in length."""
+    if isinstance(given, list) and isinstance(right, list) and len(given) == len(right) and depth <= DEEPEST:
+        for one, other in zip(given, right, strict=True):
+            yield from _pairs(one, other, depth + 1)
+    else:
+        yield given, right
+
+
+def _errors(given: object, right: object) -> str:
+    """How the errors in an answer differ from the right ones, counted and not shown; "" where none does.
+
+    An answer has errors in it where a probe tries several arguments and notes what each of them raises.
+    """
+    through, others, refused, stopped = 0, Counter(), Counter(), Counter()
+    wrong = right_ones = 0
+    for one, other in _pairs(given, right):
+        wrong, right_ones = wrong + _is_error(other), right_ones + (other == NOTHING)
+        if one == other or not (_is_error(one) or _is_error(other)):
+            continue
+        if one == "NotImplementedError":
+            return NOT_WRITTEN
+        if _is_error(other) and _is_error(one):
+            others[f"{one} and not in {other}"] += 1
+        elif _is_error(other):
+            through += 1
+        else:
+            (refused if other == NOTHING else stopped)[one] += 1
+    parts = [f"{through} of {wrong} wrong ones raise no error"] if through else []
+    parts += [f"{number} of {wrong} wrong ones end in {names}" for names, number in others.most_common(2)]
+    parts += [f"{number} of {right_ones} right ones end in {name}" for name, number in refused.most_common(2)]
+    parts += [f"{number} that have an answer end in {name}" for name, number in stopped.most_common(2)]
+    return f"Of the arguments tried: {', '.join(parts)}." if parts else ""
+
+
 def _why_stopped(answer: dict) -> str:
     """The message for a probe that sent an error."""
-    error, text = _text(answer.get("error"), 60), _text(answer.get("text"), 200)
+    error, text = one_line(answer.get("error"), 60), one_line(answer.get("text"), 200)
     if error == "NotImplementedError":
-        return "Not written yet: it still raises NotImplementedError."
+        return NOT_WRITTEN
     if error == "KeyboardInterrupt":
         return "It took too long and was interrupted."
+    if error == "MemoryError" or (error == "RuntimeError" and "allocate memory" in text):
+        return (
+            "It asked for too much memory: a tensor that is very large, or a loop that collects without end."
+        )
     if not error:
         return "It sent neither a value nor an error."
     return f"It stopped with {error}: {text}" if text else f"It stopped with {error}."
@@ -153,6 +200,8 @@ def _why(answers: list[dict], expected: Expected, counts: dict[str, int], certai
     if "error" in answer or "value" not in answer:
         return _why_stopped(answer)
     value, right = answer["value"], shape(expected.value)
+    if errors := _errors(value, expected.value):
+        return errors if errors == NOT_WRITTEN else f"{expected.says} {errors}".strip()
     if not finite(value) and finite(expected.value):
         return "The answer holds NaN or infinity."
     if right is not None and (got := shape(value)) != right:

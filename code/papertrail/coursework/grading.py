@@ -16,14 +16,15 @@ import nbformat
 
 from . import sandbox
 from .assignment import PROBES, marks, read_assignment
-from .comparison import Expected, judge
+from .comparison import Expected, judge, one_line
 from .course import Course, write
 from .expected import class_seed, read_expected
 from .precheck import clean, precheck
 from .rules import forbidden_uses
 
 AT_A_TIME = 500  # jobs that wait in memory, about 20 KB each, and 120 KB on the way to another machine
-FORMAT = 1  # of a result; a result of another format is graded again
+UNREAD = {"SyntaxError", "IndentationError", "TabError"}  # errors of a cell that Python could not read
+FORMAT = 2  # of a result; a result of another format is graded again
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,29 @@ def make_job(student: str, notebook: nbformat.NotebookNode, digest: str, seed: s
     return Job(student, digest, cells, positions, own, exercises, seed, limits, by_hand)
 
 
+def _stopped(job: Job, outcome: sandbox.Outcome) -> Iterator[tuple[int, str, list[str]]]:
+    """The student's own cells that an error stopped: position, a sentence for the page, and one for the table.
+
+    Without it, an import that fails reads as ten functions that do not exist. The table names answers alone.
+    """
+    answers = {exercise.solution: name for name, exercise in job.exercises.items()}
+    for at, cell in enumerate(outcome.cells):
+        if cell.ended != "error" or job.cells[at] not in job.own:
+            continue
+        error, text, position = one_line(cell.error, 60), one_line(cell.text, 200), job.positions[at]
+        rest = (
+            "Nothing of it has run"
+            if error in UNREAD
+            else "What stands below the line that failed has not run"
+        )
+        name = answers.get(job.cells[at])
+        yield (
+            position,
+            f"This cell stopped with {error}{f': {text}' if text else ''}. {rest}.\n",
+            [f"cell {position + 1} ({name}) stopped with {error}"] if name else [],
+        )
+
+
 def grade_one(job: Job) -> dict:
     """Run one submission in the sandbox and judge it; returns the result, ready for JSON.
 
@@ -134,6 +158,9 @@ def grade_one(job: Job) -> dict:
     for position in slow:
         cell_notes[str(position)] = "This cell took too long and was interrupted.\n"
         notes.append(f"cell {position + 1} took too long and was interrupted")
+    for position, about, reason in _stopped(job, outcome):
+        cell_notes[str(position)] = about
+        notes += reason
     score = sum(one["points"] for exercise in exercises.values() for one in exercise["verdicts"])
     return {
         "student": job.student,

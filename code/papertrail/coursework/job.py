@@ -49,7 +49,7 @@ class Client(NotebookClient):
         self.limits = limits
         self.shown = 0
         self.sent: list[dict] = []
-        self.error = ""
+        self.error = self.text = ""
 
     def process_message(self, msg, cell, cell_index):
         """Take a probe's message, note an error, count the rest; a malformed message is dropped."""
@@ -59,7 +59,7 @@ class Client(NotebookClient):
         if kind == "status" and content.get("execution_state") == "idle":
             raise CellExecutionComplete
         if kind == "error":
-            self.error = str(content.get("ename"))[:60]
+            self.error, self.text = str(content.get("ename"))[:60], str(content.get("evalue"))[:200]
         elif kind == "display_data" and isinstance(content.get("data"), dict):
             answer = content["data"].get(MIME)
             if isinstance(answer, dict) and len(self.sent) < ANSWERS and self.shown <= self.limits.output:
@@ -214,7 +214,7 @@ async def one_pass(cells: list[str], left_out: set[int], outcome: Outcome, start
             for index, source in enumerate(cells):
                 if index in left_out or not source.strip():
                     continue
-                client.sent, client.error = [], ""
+                client.sent, client.error, client.text = [], "", ""
                 watch.next_cell()
                 client.nb.cells = [nbformat.v4.new_code_cell(source)]
                 try:
@@ -223,14 +223,14 @@ async def one_pass(cells: list[str], left_out: set[int], outcome: Outcome, start
                     if watch.ended:
                         raise DeadKernelError
                 except DeadKernelError:
-                    outcome.cells[index] = Cell(client.sent, "killed", client.error)
+                    outcome.cells[index] = Cell(client.sent, "killed", client.error, client.text)
                     return index, watch.why or "ended its kernel"
                 except Exception:
                     # What came is no message, or holds what no text can hold. That is no reason to fail the job.
-                    outcome.cells[index] = Cell(client.sent, "killed", client.error)
+                    outcome.cells[index] = Cell(client.sent, "killed", client.error, client.text)
                     return index, watch.why or "sent what is no message of a notebook"
                 ended = "too slow" if watch.asked is not None else "error" if client.error else "done"
-                outcome.cells[index] = Cell(client.sent, ended, client.error)
+                outcome.cells[index] = Cell(client.sent, ended, client.error, client.text)
             return None, ""
         finally:
             outcome.cpu_seconds += watch.cpu

@@ -18,6 +18,8 @@ MAX_DIGITS = 20  # of a whole number; no honest notebook counts further
 
 AGAIN = "Download the notebook again and copy your answers into it."
 SAVE = "Open it in Jupyter, save it, and hand in the saved file."
+# Jupyter does not open such a file. It comes from a text editor or a command line, and the way back is the same.
+RECODE = "Open it in a text editor, save it with the encoding UTF-8, and see that Jupyter opens it. Hand in that file."
 
 
 class Unreadable(ValueError):
@@ -45,12 +47,12 @@ def decoded(content: bytes) -> str:
         if content.startswith(start):
             raise Unreadable(f"The file is {kind}, not a notebook. Hand in the .ipynb file itself.")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise Unreadable(f"The file is in UTF-16; a notebook is in UTF-8. {SAVE}")
+        raise Unreadable(f"The file is in UTF-16; a notebook is in UTF-8. {RECODE}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Unreadable(
-            f"The file is not in UTF-8 (byte {error.start + 1} is no character). {SAVE}"
+            f"The file is not in UTF-8 (byte {error.start + 1} is no character). {RECODE}"
         ) from None
 
 

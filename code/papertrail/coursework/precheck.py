@@ -70,7 +70,26 @@ def _changed(given: dict, right: dict) -> list[str]:
     return changed if same else [*changed, "points"]
 
 
-def _identity(notebook: nbformat.NotebookNode, asked: dict[str, nbformat.NotebookNode]) -> list[str]:
+def _sections(release: nbformat.NotebookNode) -> dict[str, str]:
+    """For each marked cell of the release, the heading that it stands under: students see headings, and no ids."""
+    found, heading = {}, ""
+    for cell in release.cells:
+        first = cell.source.split("\n", 1)[0] if cell.cell_type == "markdown" else ""
+        heading = first.lstrip("#").strip() if first.startswith("#") else heading
+        if _grade_id(cell):
+            found[_grade_id(cell)] = heading
+    return found
+
+
+def _under(names: list[str], sections: dict[str, str]) -> str:
+    """Where cells stand, as a sentence; "" where the release has no headings."""
+    found = list(dict.fromkeys(sections[name] for name in names if sections.get(name)))
+    return f" Look under {_listed(found, 3)}." if found else ""
+
+
+def _identity(
+    notebook: nbformat.NotebookNode, asked: dict[str, nbformat.NotebookNode], sections: dict[str, str]
+) -> list[str]:
     """Reasons about which marked cells there are: none at all, missing, duplicated, moved."""
     found = [name for cell in notebook.cells if (name := _grade_id(cell)) in asked]
     if not found:
@@ -81,7 +100,9 @@ def _identity(notebook: nbformat.NotebookNode, asked: dict[str, nbformat.Noteboo
         return [f"The marks that say which cell answers what are gone from the whole notebook. {AGAIN}"]
     reasons = []
     if missing := [name for name in asked if name not in found]:
-        reasons.append(f"Missing {_cells(len(missing))}: {_listed(missing)}. {AGAIN}")
+        reasons.append(
+            f"Missing {_cells(len(missing))}: {_listed(missing)}.{_under(missing, sections)} {AGAIN}"
+        )
     counts = Counter(found)
     for name in [name for name in asked if counts[name] > 1]:
         places = [str(place) for place, cell in enumerate(notebook.cells, 1) if _grade_id(cell) == name]
@@ -96,7 +117,8 @@ def _identity(notebook: nbformat.NotebookNode, asked: dict[str, nbformat.Noteboo
         furthest = max(furthest, order.index(name))
     if moved:
         reasons.append(
-            f"Moved {_cells(len(moved))}: {_listed(moved)} must stand earlier, as in the original. Move them back up."
+            f"Moved {_cells(len(moved))}: {_listed(moved)} must stand earlier, as in the original."
+            f"{_under(moved, sections)} Move them back up."
         )
     return reasons
 
@@ -116,7 +138,9 @@ def _retyped_and_edited(
                 "Change its type back (the list in the toolbar)."
             )
         elif changed := _changed(marks(cell), marks(original)):
-            reasons.append(f"The cell {name!r} has changed marks of nbgrader ({', '.join(changed)}). {AGAIN}")
+            reasons.append(
+                f"The cell {name!r} has other settings than it was given ({', '.join(changed)}). {AGAIN}"
+            )
         elif _is_restored(original) and cell.source.rstrip() != original.source.rstrip():
             restored.append(name)
     if not restored:
@@ -200,7 +224,7 @@ def _inspected(
     except Unreadable as error:
         return Precheck([str(error)]), None
     asked = _graded(release)
-    reasons = _identity(notebook, asked)
+    reasons = _identity(notebook, asked, _sections(release))
     edited_reasons, notes = _retyped_and_edited(notebook, asked)
     reasons += edited_reasons
     if any(_grade_id(cell) in asked for cell in notebook.cells):

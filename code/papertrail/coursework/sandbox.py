@@ -56,6 +56,8 @@ class Limits:
         cell_cpu, cell_wall: seconds for one cell, of CPU time and by the clock.
         whole_wall: seconds by the clock for all of it.
         address_space: bytes that one process may map.
+        data: bytes that one process may allocate. Less than `resident`, so that a loop that collects without end
+            meets a MemoryError in one check, and does not take the checks after it along.
         resident: bytes in memory for all processes together.
         processes: processes and threads at a time.
         file: bytes of one file. `scratch`: bytes of all files. `runtime`: bytes of the kernel's own folder.
@@ -66,6 +68,7 @@ class Limits:
     cell_wall: float = 90.0
     whole_wall: float = 300.0
     address_space: int = 4000 * MB
+    data: int = 1300 * MB
     resident: int = 1500 * MB
     processes: int = 64
     file: int = 64 * MB
@@ -77,7 +80,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Cell:
-    """What became of one cell: what its probes sent, how it ended, and the name of the error that it raised.
+    """What became of one cell: what its probes sent, how it ended, and the error that it raised: name and text.
 
     `ended` is "done", "error", "too slow", "killed" (the cell ended its kernel, or the kernel had to be ended)
     or "not run".
@@ -86,6 +89,7 @@ class Cell:
     sent: list[dict] = field(default_factory=list)
     ended: str = "not run"
     error: str = ""
+    text: str = ""
 
 
 @dataclass
@@ -202,8 +206,8 @@ def inner_command(run: Path, base: Path, seed: str, limits: Limits, calls: int) 
         "--bind", str(run), str(run),
         *(part for name, value in variables.items() for part in ("--setenv", name, value)),
         "--chdir", "/work", "--remount-ro", "/",
-        "prlimit", f"--as={limits.address_space}", f"--nproc={limits.processes}", f"--fsize={limits.file}",
-        f"--cpu={int(limits.whole_wall)}", "--core=0", "--nofile=256",
+        "prlimit", f"--as={limits.address_space}", f"--data={limits.data}", f"--nproc={limits.processes}",
+        f"--fsize={limits.file}", f"--cpu={int(limits.whole_wall)}", "--core=0", "--nofile=256",
         "/env/bin/python", "-m", "ipykernel_launcher", "-f", "{connection_file}",
     ]  # fmt: skip
 
