@@ -11,6 +11,7 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx_design.dropdown import dropdown_title
 
 GLOSSARY = "book/glossary"
 UNLINKED = {GLOSSARY, "book/bibliography"}  # pages that list words
@@ -23,9 +24,11 @@ ALSO = {  # an entry's name -> how the text calls it besides
     "bits per byte": ("bits a byte",),
 }
 LONGEST_TERM = 4  # words in italics: more of them are a quoted claim, which stays as it is
-# A title and a link lead elsewhere or nowhere, and what is code, a formula or a heading of a table is no prose.
+# A title and a link lead elsewhere or nowhere, and a fold's title opens it; what is code, a formula or a heading of a
+# table is no prose.
 CLOSED = (nodes.title, nodes.reference, nodes.literal, nodes.FixedTextElement, nodes.raw, nodes.math, nodes.math_block,
-          nodes.term, nodes.thead, nodes.citation, nodes.caption, nodes.Invisible, pending_xref)  # fmt: skip
+          nodes.term, nodes.thead, nodes.citation, nodes.caption, nodes.Invisible, pending_xref,
+          dropdown_title)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,20 @@ def pattern_of(name: str) -> str:
     return first + re.escape(stem[1:]).replace(r"\ ", r"\s+") + ending
 
 
+def words_of(definition: nodes.definition) -> str:
+    """An explanation as plain text, without its citations: as long as they lead nowhere they read as bare keys."""
+    plain = definition.deepcopy()
+    for citation in [node for node in plain.findall(pending_xref) if node.get("refdomain") == "cite"]:
+        citation.parent.remove(citation)
+    return re.sub(r"\s+(?=[.,;:])", "", re.sub(r"\s+", " ", plain.astext())).strip()
+
+
 def read_terms(glossary: nodes.document) -> dict[str, Term]:
     """Each name of a glossary's English terms -> its entry."""
     found = {}
     for item in glossary.findall(nodes.definition_list_item):
         term = next(item.findall(nodes.term))
-        entry = Term(term["ids"][0], re.sub(r"\s+", " ", next(item.findall(nodes.definition)).astext()))
+        entry = Term(term["ids"][0], words_of(next(item.findall(nodes.definition))))
         found |= dict.fromkeys(names_of(term.astext()), entry)
     return found
 
@@ -76,6 +87,16 @@ def open_text(node: nodes.Text) -> bool:
     return True
 
 
+def anchors_above(text: nodes.Text, address: str) -> set[str]:
+    """The entry that this text leads to by a link that the page's author wrote; it counts as a use."""
+    parent, found = text.parent, set()
+    while parent is not None:
+        if isinstance(parent, nodes.reference) and parent.get("refuri", "").startswith(f"{address}#"):
+            found.add(parent["refuri"].partition("#")[2])
+        parent = parent.parent
+    return found
+
+
 def link_first_uses(page: nodes.document, terms: dict[str, Term], address: str) -> set[str]:
     """Make the first use of each entry a link; `address` is the glossary's as seen from the page.
 
@@ -87,7 +108,10 @@ def link_first_uses(page: nodes.document, terms: dict[str, Term], address: str) 
     names = sorted(terms, key=len, reverse=True)  # "synchronized BatchNorm" before "BatchNorm"
     pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(f'({pattern_of(name)})' for name in names)})(?![\w-])")
     linked: set[str] = set()
-    for text in [node for node in page.findall(nodes.Text) if open_text(node)]:
+    for text in list(page.findall(nodes.Text)):
+        linked |= anchors_above(text, address)
+        if not open_text(text):
+            continue
         words, pieces, start = text.astext(), [], 0
         for match in pattern.finditer(words):
             term = terms[names[match.lastindex - 1]]
