@@ -26,6 +26,7 @@ FENCE = re.compile(r"(?m)^(?P<bar>`{3,}|:{3,})(?P<head>[^\n]*)\n(?P<body>.*?)^(?
 OPTION = re.compile(r"\A:(\w+):[ \t]*(.*)\n?", re.MULTILINE)
 PAGE_LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)[\w/]+\.md(?:#[\w-]+)?\)")
 LANGUAGE = re.compile(r"\[([^\]]+)\]\{\.language-\w+\}")
+LABEL = re.compile(r"^\(([\w-]+)\)=[ \t]*\n", re.MULTILINE)
 DIRECTIVE = re.compile(r"\{(\w+)\}\s*(.*)")
 
 
@@ -37,6 +38,8 @@ class Course:
     evidence: Mapping[str, Mapping[str, Any]]
     works: Mapping[str, Work]
     terms: Mapping[str, str]  # the glossary: a term in lower case -> what it means
+    titles: Mapping[str, str]  # a notebook's name -> its title
+    places: Mapping[str, tuple[str, str]]  # a label -> the file of a notebook, and the heading in it
 
 
 @dataclass
@@ -57,7 +60,29 @@ def load_course(book: Path) -> Course:
     """
     rows = {row.id: row for row in claims.load(book / "claims")}
     glossary = load_terms((book / "glossary.md").read_text(encoding="utf-8"))
-    return Course(rows, claims.load_evidence(book / "claims"), load_works(book / "references.bib"), glossary)
+    titles, places = load_places(book)
+    return Course(
+        rows,
+        claims.load_evidence(book / "claims"),
+        load_works(book / "references.bib"),
+        glossary,
+        titles,
+        places,
+    )
+
+
+def load_places(book: Path) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
+    """The titles of the book's notebooks by name, and the headings that have a label, by label."""
+    titles: dict[str, str] = {}
+    places: dict[str, tuple[str, str]] = {}
+    for path in sorted([*book.glob("*.ipynb"), *book.glob("exercises/*.ipynb")]):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        text = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        if title := re.search(r"(?m)^# (.+)$", text):
+            titles[str(path.relative_to(book).with_suffix(""))] = title[1]
+        for label, heading in re.findall(LABEL.pattern + r"\s*#+ (.+)", text, re.MULTILINE):
+            places[label] = (path.name, heading)
+    return titles, places
 
 
 def load_terms(page: str) -> dict[str, str]:
@@ -89,6 +114,7 @@ def plain(text: str, reading: Reading) -> str:
 def _plain_line(text: str, reading: Reading) -> str:
     """Text outside of blocks. Links to pages that are no notebooks, and the marks of a language, leave their text."""
     text = ROLE.sub(lambda role: ROLES[role[1]](role[2], reading), text)
+    text = LABEL.sub("", text)
     return LANGUAGE.sub(r"\1", PAGE_LINK.sub(r"\1", text))
 
 
@@ -131,11 +157,17 @@ def _cite(text: str, reading: Reading, *, in_text: bool) -> str:
 
 def _doc(text: str, reading: Reading) -> str:
     shown, target = _target(text)
-    return f"[{shown}]({target}.ipynb)"
+    title = _look_up(reading.course.titles, target, "notebook")
+    return f"[{title if shown == target else shown}]({target}.ipynb)"
 
 
 def _ref(text: str, reading: Reading) -> str:
-    return str(_look_up(reading.exercises, text, "exercise"))
+    """An exercise of this notebook by its number; a heading by its name, as a link."""
+    shown, label = _target(text)
+    if label in reading.exercises:
+        return str(reading.exercises[label])
+    file, heading = _look_up(reading.course.places, label, "exercise or heading")
+    return f"[{heading if shown == label else shown}]({file}#{heading.replace(' ', '-')})"
 
 
 def _target(text: str) -> tuple[str, str]:

@@ -15,7 +15,8 @@ from papertrail.bibliography import load_works
 from papertrail.plain_notebooks import Reading, load_course, main, plain, plain_notebook, verdict
 
 MARKUP = re.compile(
-    r"\{(?:claim|term|cite:\w|doc|ref|dropdown|exercise|ledger)\}|^:::|^:label:|\]\{\.|\.md\)", re.MULTILINE
+    r"^\([\w-]+\)=|\{(?:claim|term|cite:\w|doc|ref|dropdown|exercise|ledger)\}|^:::|^:label:|\]\{\.|\.md\)",
+    re.MULTILINE,
 )
 
 
@@ -73,7 +74,7 @@ def test_every_badge_becomes_its_verdict_and_the_table_has_the_chapter_s_rows(pa
 def test_what_a_copy_links_to_lies_beside_it(pairs, book):
     for _, copy in pairs:
         text = text_of(copy)
-        for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text):
+        for target in re.findall(r"\]\((?!https?:|#)(\S+\.ipynb)", text):
             assert (book / target).exists(), target
         headings = re.findall(r"(?m)^#+ (.+)$", text)
         assert set(re.findall(r"\]\(#(\w+)\)", text)) <= set(headings)
@@ -87,6 +88,11 @@ def test_what_a_copy_links_to_lies_beside_it(pairs, book):
         ("so {cite:p}`radford2019gpt2`", "so (Radford et al., 2019)"),
         ("exercise {ref}`second`", "exercise 2"),
         ("{doc}`How <where_are_the_norms>`", "[How](where_are_the_norms.ipynb)"),
+        ("{doc}`where_are_the_norms`", "[Where does my model put its norms?](where_are_the_norms.ipynb)"),
+        (
+            "{ref}`the list <model-list>`",
+            "[the list](architecture_diagram.ipynb#What-do-the-models-themselves-say?)",
+        ),
         ("[slow](benchmarks.md), [x](https://y.org/z.md)", "slow, [x](https://y.org/z.md)"),
         ("```python\nx = '{claim}`y`'\n```\n", "```python\nx = '{claim}`y`'\n```\n"),
         (":::{dropdown} `a<b`\nNo.\n:::\n", "<details><summary><code>a&lt;b</code></summary>\n\nNo.\n\n</details>\n\n"),
@@ -103,7 +109,8 @@ def test_one_piece_of_markup(reading, written, shown):
         ("{claim}`nothing`", "claim: there is none called 'nothing'"),
         ("{term}`nothing`", "term: there is none called 'nothing'"),
         ("{cite:p}`ba2016layernorm, nothing`", "work: there is none called 'nothing'"),
-        ("{ref}`nothing`", "exercise: there is none called 'nothing'"),
+        ("{doc}`nothing`", "notebook: there is none called 'nothing'"),
+        ("{ref}`nothing`", "exercise or heading: there is none called 'nothing'"),
         (":::{admonition} Look\nHere.\n:::\n", "directive: 'admonition' is not known"),
     ],
 )
@@ -161,8 +168,9 @@ def test_copies_are_made_once_and_kept_with_what_their_owner_wrote(tmp_path, boo
 def test_where_it_replaces_the_book_itself_a_second_call_changes_nothing(tmp_path, book, monkeypatch):
     """As on Binder, whose launch buttons open the book's own files."""
     folder = tmp_path / "book"
-    (folder / "claims").mkdir(parents=True)
-    for name in ("glossary.md", "references.bib", "gopher.ipynb"):
+    for part in ("claims", "exercises"):
+        (folder / part).mkdir(parents=True)
+    for name in ("glossary.md", "references.bib", "gopher.ipynb", "exercises/gopher.ipynb"):
         (folder / name).write_bytes((book / name).read_bytes())
     for path in (book / "claims").iterdir():
         (folder / "claims" / path.name).write_bytes(path.read_bytes())
