@@ -26,8 +26,9 @@ test prove:
 serve: book  ## show the site at http://localhost:8000
 	$(RUN) -m http.server 8000 --bind 127.0.0.1 --directory _build/html
 
-lab: .venv/test.done  ## open the notebooks in JupyterLab
-	$(RUN) -m jupyter lab book $(if $(filter 0,$(shell id -u)),--allow-root)
+lab: .venv/test.done  ## open copies of the notebooks in JupyterLab, in lab/; your changes there stay
+	$(RUN) -m papertrail.plain_notebooks lab
+	$(RUN) -m jupyter lab lab $(if $(filter 0,$(shell id -u)),--allow-root)
 
 grading: .venv/grading.done .sandbox/sandbox.done  ## install what assigning and grading need, and try the sandbox
 	$(RUN) tools/bubblewrap.py

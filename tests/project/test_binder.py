@@ -55,6 +55,12 @@ def test_binder_gets_the_cpu_build_and_no_tools(binder):
     ]
 
 
+def test_binder_s_notebooks_need_no_site_around_them(binder):
+    for path in (binder / "book").glob("*.ipynb"):
+        text = path.read_text(encoding="utf-8")
+        assert "{claim}`" not in text and ":::{dropdown}" not in text, path.name
+
+
 CHAPTERS = [
     "architecture_diagram",
     *(

@@ -1,69 +1,25 @@
-"""The learner's view: the first chapter in JupyterLab, in a real browser, with its figure moving live."""
+"""The learner's view: notebooks in JupyterLab, in a real browser, run through the menu, with their figures moving."""
 
-import json
-import os
-import shutil
-import socket
 import subprocess
 import sys
-import time
 
+import nbformat
 import pytest
 
+from lab_server import free_port, serve_lab, stop, wait_until_up
+from trial import copy_cleared, visit_notebook
 
-def wait_until_up(server, port, log, seconds):
-    """Wait until the server listens on the port; a test that went on without it would fail far from the cause."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if server.poll() is not None:
-            pytest.fail(
-                f"the server ended with exit status {server.returncode}; its last words:\n{tail(log)}"
-            )
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.2)
-    pytest.fail(f"no server listens on port {port} after {seconds} s; its last words:\n{tail(log)}")
-
-
-def tail(log):
-    return log.read_text(encoding="utf-8", errors="replace")[-1500:] or "(none)"
-
-
-def stop(server):
-    server.terminate()
-    try:
-        server.wait(timeout=30)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.fixture
-def lab(book, tmp_path):
-    """A JupyterLab over a copy of the book; gives its address."""
-    shutil.copytree(book, tmp_path / "book")
-    port, log = free_port(), tmp_path / "server.log"
-    settings = tmp_path / "settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
-    news = {"fetchNews": "false", "checkForUpdates": False}
-    (settings / "notification.jupyterlab-settings").write_text(json.dumps(news))
-    command = [sys.executable, "-m", "jupyter", "lab", "--allow-root", "--no-browser", f"--port={port}",
-               "--ServerApp.token=course", f"--ServerApp.root_dir={tmp_path / 'book'}"]  # fmt: skip
-    environment = os.environ | {"JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")}
-    with log.open("wb") as output:
-        server = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        wait_until_up(server, port, log, seconds=60)
-        yield f"http://127.0.0.1:{port}/lab/tree/architecture_diagram.ipynb?token=course"
-    finally:
-        stop(server)
+# How many figures move in each notebook; the short ones are tried by `make test`.
+MOVING = {
+    "where_are_the_norms": 0,
+    "architecture_diagram": 2,
+    "layer_norm_placement": 3,
+    "fast_weights": 3,
+    "ulmfit": 1,
+    "gopher": 3,
+    "scan_and_snap": 1,
+}
+SHORT = ("where_are_the_norms",)
 
 
 @pytest.mark.parametrize(
@@ -81,31 +37,72 @@ def test_a_server_that_never_comes_up_fails_with_its_last_words(tmp_path, progra
     with log.open("wb") as output:
         server = subprocess.Popen([sys.executable, "-c", program], stdout=output, stderr=subprocess.STDOUT)
     try:
-        with pytest.raises(pytest.fail.Exception, match=complaint):
+        with pytest.raises(RuntimeError, match=complaint):
             wait_until_up(server, free_port(), log, seconds=2)
     finally:
         stop(server)
 
 
+@pytest.fixture
+def visit(chromium, book, tmp_path):
+    """Tries a notebook, given by its path in the book, or any other notebook's cells in its place."""
+
+    def visit_(name, cells=None):
+        folder = tmp_path / "mes cahiers é"  # a path with a space and a letter beyond ASCII
+        copy_cleared([book / name], folder)
+        if cells is not None:
+            notebook = nbformat.read(folder / name, as_version=4)
+            notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+            nbformat.write(notebook, folder / name)
+        (scratch := tmp_path / "scratch").mkdir()
+        with serve_lab(folder, scratch) as (lab, server):
+            return visit_notebook(chromium, lab, server, folder / name, name)
+
+    return visit_
+
+
+def test_every_notebook_is_tried(book):
+    assert set(MOVING) == {path.stem for path in book.glob("*.ipynb")}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in SHORT else pytest.mark.long) for name in MOVING]
+)
+def test_a_notebook_runs_from_the_menu_and_all_its_figures_move(visit, name):
+    """No error, nothing on stderr, no question asked, first result and memory within their limits."""
+    found = visit(f"{name}.ipynb")
+    assert not found.faults
+    assert found.moved == MOVING[name]
+
+
+STUCK = """from papertrail.figures import moving_figure, new_figure
+fig, _ = new_figure()
+moving_figure(lambda n: (fig, "always the same"), [("1", 1), ("2", 2), ("3", 3)], name="stuck", question="Move?")"""
+
+
 @pytest.mark.long
-def test_the_chapter_runs_and_its_figure_moves_with_the_kernel(chromium, lab):
-    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
-    page.set_default_timeout(120_000)
-    page.goto(lab)
-    page.get_by_text("| Idle").wait_for()  # the kernel is up; before that, the menu's entries do nothing
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.wait_for_function(
-        "document.querySelectorAll('.widget-hslider').length === 2"
-    )  # the last figure is there
-    slider = page.locator(".widget-hslider").first
-    slider.scroll_into_view_if_needed()
-    name = "document.querySelector('.jupyter-widgets svg[role=img]')?.getAttribute('aria-label')"
-    page.wait_for_function(f"{name}.startsWith('15 June 2017')")
-    slider.locator(".noUi-handle").focus()
-    for _ in range(4):
-        page.keyboard.press("ArrowRight")
-    page.wait_for_function(f"{name}.startsWith('16 October 2017')")
-    for trouble in ("error", "stderr"):
-        assert page.locator(f"[data-mime-type='application/vnd.jupyter.{trouble}']").count() == 0
-    page.close()
+def test_a_visit_finds_what_is_wrong(visit):
+    """The trial itself on trial: a figure that stands still, a warning, memory, and then an error."""
+    heap = "import numpy\nheap = numpy.ones(2**26)"  # 512 MiB on top of what a kernel takes
+    found = visit(
+        "where_are_the_norms.ipynb", [STUCK, "import warnings; warnings.warn('old')", heap, "1/0", "2"]
+    )
+    faults = "\n".join(found.faults)
+    for part in (
+        "figure 'Move?' does not follow the keyboard",
+        "figure 'Move?' does not follow the mouse",
+        "cell 1 writes to stderr",
+        "UserWarning: old",
+        "cell 3: ZeroDivisionError",
+        "cell 4 did not run",
+        "the kernel took ",
+    ):
+        assert part in faults
+    assert found.moved == 0
+
+
+@pytest.mark.long
+def test_an_assignment_that_is_not_begun_stops_at_its_first_exercise(visit):
+    found = visit("exercises/gopher.ipynb")
+    first, *others = found.faults
+    assert "NotImplementedError" in first and all("did not run" in fault for fault in others)

@@ -272,7 +272,11 @@ def measure_parameter_counts(vocab_size: int = 37_000) -> list[ModuleCount]:
     """Build the model of every row of Table 3 that prints a count, without storage, and count its parameters.
 
     37,000 is the paper's "about 37000" (section 5.1).
+
+    Raises:
+        ValueError: `vocab_size` is below 1.
     """
+    at_least_one(vocab_size=vocab_size)
     counts = []
     for row in TABLE_3:
         with torch.device("meta"):

@@ -186,8 +186,10 @@ def measure_torch_conventions(
     given spread to them.
 
     Raises:
-        ValueError: a number is below 1.
+        ValueError: a number is below 1, or there is no depth.
     """
+    if not depths:
+        raise ValueError("depths: is empty; allowed are one or more numbers of layers")
     at_least_one(seeds=seeds, depths=min(depths))
     d_model = 64
     options = {"dim_feedforward": 256, "dropout": 0.0, "batch_first": True}

@@ -174,7 +174,13 @@ class GradientSizes:
 
 
 def measure_gradient_sizes(factors: Sequence[float] = (1.0, 2.0, 4.0)) -> GradientSizes:
-    """A random linear loss of RMSNorm(x W^T), eps = 0, float64."""
+    """A random linear loss of RMSNorm(x W^T), eps = 0, float64.
+
+    Raises:
+        ValueError: there is no factor.
+    """
+    if not factors:
+        raise ValueError("factors: is empty; allowed are one or more numbers")
     x, start, generator = _drawn(64, 20, 48, seed=0)
     direction = torch.randn(64, 48, dtype=WIDE, generator=generator)
     layer = normed("RMSNorm", 48)

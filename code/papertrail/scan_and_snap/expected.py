@@ -89,6 +89,17 @@ def see(language: Language, Y: Tensor, z: Tensor, outputs: int) -> Signals:
     return Signals(f, log_p, errors, g, (f * g).sum(1, keepdim=True))
 
 
+def above_zero(**numbers: float) -> None:
+    """Refuse rates that are not above 0, by name.
+
+    Raises:
+        ValueError: a number is 0, negative or no number.
+    """
+    for name, number in numbers.items():
+        if not number > 0:
+            raise ValueError(f"{name}: got {number}; allowed are numbers above 0")
+
+
 def measure_expected(
     language: Language, lr_y: float, lr_z: float, steps: int, *, outputs: int | None = None
 ) -> Trajectory:
@@ -106,9 +117,7 @@ def measure_expected(
         ValueError: `steps` is below 1, a rate is not positive, or there are fewer outputs than targets.
     """
     at_least_one(steps=steps)
-    for name, rate in (("lr_y", lr_y), ("lr_z", lr_z)):
-        if not rate > 0:
-            raise ValueError(f"{name}: got {rate}; allowed are numbers above 0")
+    above_zero(lr_y=lr_y, lr_z=lr_z)
     K, M = language.probabilities.shape
     outputs = M if outputs is None else outputs
     if outputs < K:
@@ -207,7 +216,13 @@ def measure_drift(
     steps: int = 1000,
     seeds: int = 3,
 ) -> list[Drift]:
-    """Train the same random languages with a decoder at several multiples of the attention's rate."""
+    """Train the same random languages with a decoder at several multiples of the attention's rate.
+
+    Raises:
+        ValueError: a number of steps or seeds is below 1, or a rate is not above 0.
+    """
+    at_least_one(steps=steps, seeds=seeds)
+    above_zero(lr_z=lr_z, ratios=min(ratios, default=1.0))
     found = []
     for ratio in ratios:
         runs = [measure_expected(shared_query(seed), ratio * lr_z, lr_z, steps) for seed in range(seeds)]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from papertrail.scan_and_snap.expected import Trajectory, measure_expected, shared_query
+from papertrail.experiments import at_least_one
+from papertrail.scan_and_snap.expected import Trajectory, above_zero, measure_expected, shared_query
 from papertrail.scan_and_snap.measures import entropy
 from papertrail.scan_and_snap.setting import DTYPE
 
@@ -83,7 +84,17 @@ def measure_growth(
 
     Theorem 4's premise is z_0' = -eta_Z gamma exp(4 z_0) / C0 with B = -z_0, one common token and one query. Runge and
     Kutta's method of fourth order, in steps that grow with t.
+
+    Raises:
+        ValueError: a number of classes or points is below 1, or of tokens below 2; `lr_z` is not above 0; `until` does
+            not come after the first point, at 0.1.
     """
+    at_least_one(classes=classes, points=points)
+    above_zero(lr_z=lr_z)
+    if tokens < 2:
+        raise ValueError(f"tokens: got {tokens}; allowed are integers from 2 up")
+    if not 0.1 < until < math.inf:
+        raise ValueError(f"until: got {until}; allowed are numbers above 0.1")
     M, rate = tokens, torch.tensor(list(rates), dtype=DTYPE)
 
     def slope(state: Tensor) -> Tensor:
@@ -220,7 +231,12 @@ def measure_consequences(
     rates: Sequence[tuple[float, float]] = ((0.5, 0.2), (2.0, 0.2), (8.0, 0.2), (8.0, 0.8)), *, seeds: int = 3,
     steps: int = 400,
 ) -> list[Consequence]:  # fmt: skip
-    """Train the same languages with several pairs of rates (eta_Y, eta_Z) and see when it snaps and how sparsely."""
+    """Train the same languages with several pairs of rates (eta_Y, eta_Z) and see when it snaps and how sparsely.
+
+    Raises:
+        ValueError: a number of seeds or steps is below 1.
+    """
+    at_least_one(seeds=seeds, steps=steps)
     found = []
     for lr_y, lr_z in rates:
         runs = [measure_expected(shared_query(seed), lr_y, lr_z, steps) for seed in range(seeds)]

@@ -30,7 +30,12 @@ class SoftmaxCheck:
 def measure_softmax(
     vocab_size: int = 8000, cutoffs: tuple[int, ...] = (1000, 3000), seed: int = 0
 ) -> SoftmaxCheck:
-    """Random weights in float64, and 2,000 targets whose frequencies fall as 1 / rank."""
+    """Random weights in float64, and 2,000 targets whose frequencies fall as 1 / rank.
+
+    Raises:
+        ValueError: `vocab_size` is below 1, or the cutoffs do not fit it.
+    """
+    at_least_one(vocab_size=vocab_size)
     draws = torch.Generator().manual_seed(seed)
     weight = torch.nn.Parameter(torch.randn(vocab_size, 16, dtype=torch.float64, generator=draws))
     softmax = TiedAdaptiveSoftmax(weight, cutoffs).double()
@@ -153,8 +158,12 @@ def encoder_file() -> Path:
 
 
 def measure_reviews(labels: int = 200, judged: int = 200, seeds: int = 1, epochs: int = 4) -> LiveReviews:
-    """Stage 3 on IMDb, live: few epochs, judged on validation reviews that no stage has seen."""
-    at_least_one(judged=judged, seeds=seeds)
+    """Stage 3 on IMDb, live: few epochs, judged on validation reviews that no stage has seen.
+
+    Raises:
+        ValueError: a number is below 1.
+    """
+    at_least_one(labels=labels, judged=judged, seeds=seeds, epochs=epochs)
     documents = split_reviews().validation[:judged]
     found = LiveReviews([], [], labels, judged)
     for seed in range(seeds):
