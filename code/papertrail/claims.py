@@ -23,6 +23,7 @@ import yaml
 KINDS = ("history", "mathematics", "experiment")
 VERDICTS = ("holds", "holds-at-small-scale", "imprecise", "wrong", "not-checkable-here")
 READ = ("full-text", "secondary", "abstract", "viewed", "run")
+Numbers = Mapping[str, float | int | str]  # what a check measured, by the names that a sentence shows
 FIELDS = {"id", "claim", "article", "where", "sources", "kind", "check", "unchecked", "verdict", "says"}
 
 
@@ -34,7 +35,7 @@ class LedgerError(ValueError):
 class Evidence:
     """What a check found: numbers for the sentence, and the verdict that its stated thresholds give them."""
 
-    numbers: Mapping[str, float | int | str]
+    numbers: Numbers
     verdict: str
 
     def __post_init__(self) -> None:

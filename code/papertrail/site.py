@@ -82,8 +82,18 @@ class ClaimRole(SphinxRole):
         return [claim_reference("", claim=self.text)], []
 
 
+def ledger_rows(environment: Any) -> list[claims.Claim]:
+    """The rows that `load_ledger` left in Sphinx's environment."""
+    return environment.papertrail_claims
+
+
+def ledger_numbers(environment: Any) -> dict[str, dict[str, Any]]:
+    """The stored numbers by row, as `load_ledger` left them in Sphinx's environment."""
+    return environment.papertrail_evidence
+
+
 def resolve_claims(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    rows = {claim.id: claim for claim in app.env.papertrail_claims}
+    rows = {claim.id: claim for claim in ledger_rows(app.env)}
     for node in list(doctree.findall(claim_reference)):
         name = node["claim"]
         if name not in rows:
@@ -101,7 +111,7 @@ class LedgerDirective(SphinxDirective):
     option_spec = {"ids": directives.unchanged, "short": directives.flag}
 
     def run(self) -> list[nodes.Node]:
-        rows = [claim for claim in self.env.papertrail_claims if claim.chapter == self.arguments[0]]
+        rows = [claim for claim in ledger_rows(self.env) if claim.chapter == self.arguments[0]]
         if not rows:
             raise self.error(f"the ledger has no chapter {self.arguments[0]!r}")
         note_ledger(self.env)
@@ -110,7 +120,7 @@ class LedgerDirective(SphinxDirective):
         return [node for row in rows for node in self.card(row)]
 
     def sentence(self, row: claims.Claim) -> str:
-        return row.sentence(self.env.papertrail_evidence.get(row.id, {})) if row.check else row.says
+        return row.sentence(ledger_numbers(self.env).get(row.id, {})) if row.check else row.says
 
     def card(self, row: claims.Claim) -> list[nodes.Node]:
         attributes = (
@@ -170,7 +180,7 @@ class LedgerFilterDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         note_ledger(self.env)
-        return [nodes.raw("", filter_form(self.env.papertrail_claims), format="html")]
+        return [nodes.raw("", filter_form(ledger_rows(self.env)), format="html")]
 
 
 class MovingDirective(SphinxDirective):
@@ -226,8 +236,10 @@ class EnglishAndChineseSearch(SearchEnglish):
 
 
 def load_ledger(app: Sphinx) -> None:
-    app.env.papertrail_claims = claims.load()
-    app.env.papertrail_evidence = claims.load_evidence()
+    """Read the ledger once a build, into Sphinx's environment."""
+    environment: Any = app.env
+    environment.papertrail_claims = claims.load()
+    environment.papertrail_evidence = claims.load_evidence()
 
 
 def fingerprint(files: Iterable[Path]) -> str:

@@ -149,7 +149,7 @@ MUTATIONS = [
     (f"{PLACE}/placements.py", "0.87 / power", "0.81 / power", f"{PLACED}/test_placements.py"),
     (f"{PLACE}/placements.py", 'factor if name.endswith(("query", "key")) else factor * beta', "factor * beta", f"{PLACED}/test_placements.py"),
     (f"{PLACE}/placements.py", "return self.f(x_mid) + x_in", "return self.f(x_mid)", f"{PLACED}/test_placements.py"),
-    (f"{PLACE}/placements.py", "sublayer.skip_variance + value", "value", f"{PLACED}/test_placements.py"),
+    (f"{PLACE}/placements.py", "skip_variance[sublayer] + value", "value", f"{PLACED}/test_placements.py"),
     (f"{CHAPTER}/streams.py", "ends = {self._plain(operand).index", "ends = {operand.index", f"{PLACED}/test_placements.py"),
     (f"{CHAPTER}/sublayer.py", "x if self.skip is None else self.skip(x)", "x", f"{PLACED}/test_placements.py"),
     (f"{PLACE}/models.py", 'if self.shape != "encoder":', "if False:", f"{PLACED}/test_models.py"),

@@ -126,6 +126,8 @@ def _import(name: str) -> Any:
     if not path.is_file():
         raise FileNotFoundError(name)
     spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{name}: cannot be imported")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     sys.path.insert(0, str(path.resolve().parent))

@@ -102,7 +102,7 @@ def evidence_of(
                     found["placement"].append(
                         f"block 1: the {residual.branches[0].kind}'s {where} is scaled {amount}"
                     )
-    kinds = {}
+    kinds: dict[str, int] = {}
     for norm in norms:
         kinds[f"{norm.kind} ({norm.how})"] = kinds.get(f"{norm.kind} ({norm.how})", 0) + 1
     batch = sum("batch_norm" in node.op and node.output == 0 for node in streams.nodes)
@@ -170,9 +170,8 @@ def probe_block(
     rest = _size(rests[1]) / _size(rests[0])
     growth = (large / small) ** 0.5
     forgets_whole, forgets_rest = whole < growth, rest < growth
-    expected = {"post": forgets_whole, "none": not forgets_whole and not forgets_rest}.get(
-        placement, not forgets_whole and forgets_rest
-    )
+    grows = not forgets_whole and forgets_rest == (placement != "none")
+    expected = forgets_whole if placement == "post" else grows
     word = "agrees" if expected else "contradicts"
     return word, (
         f"with an input {large / small:.0f} times as large, block 1 gives an output {_times(whole)} times and a "

@@ -112,7 +112,8 @@ def measure_order_difference(
                 ]
             if start == "linear":
                 for linear in (module for f in functions for module in f.children()):
-                    linear.reset_parameters()
+                    if isinstance(linear, nn.Linear):
+                        linear.reset_parameters()
             functions = [f.double() for f in functions]
             x = _normalize(torch.randn(4, 16, d_model, dtype=torch.float64))
             published, pre_ln = (_states(functions, rule, x) for rule in (PUBLISHED, PRE_LN))
@@ -227,9 +228,9 @@ def measure_annotated_norm(d: int = 512, seeds: int = 5, num_layers: int = 6) ->
             f = FeedForward(d, 4 * d)
             one.append(_distance(x + f(_annotated_norm(x)), _normalize(x + f(x))))
             for _ in range(num_layers):
-                for f in (MultiHeadAttention(d, 8), FeedForward(d, 4 * d)):
-                    annotated = annotated + f(_annotated_norm(annotated))
-                    published = _normalize(published + f(published))
+                for part in (MultiHeadAttention(d, 8), FeedForward(d, 4 * d)):
+                    annotated = annotated + part(_annotated_norm(annotated))
+                    published = _normalize(published + part(published))
             whole.append(_distance(_annotated_norm(annotated), published))
     return AnnotatedNorm(ratio, max(errors), one, whole, num_layers, seeds)
 

@@ -14,6 +14,7 @@ and a sub-layer f becomes y = post(x, f(pre(x))). "none" / "dan" is the paper; "
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch.fx
 from torch import Tensor, nn
@@ -210,7 +211,7 @@ class Sublayer(nn.Module):
         self.post = Stage(postprocess, d_model=d_model, dropout=dropout, eps=eps)
         self.skip = skip
 
-    def branch(self, x: Tensor, *args, **kwargs) -> Tensor:
+    def branch(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """What the sub-layer computes from x, before anything is added: f(pre(x))."""
         return self.f(self.pre(x), *args, **kwargs)
 
@@ -218,7 +219,7 @@ class Sublayer(nn.Module):
         """The branch's value and the main path, put together: post(x, value)."""
         return self.post(value, x if self.skip is None else self.skip(x))
 
-    def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if isinstance(args, torch.fx.Proxy):  # only when this module is the root of a trace
             args, kwargs = (), {}
         if isinstance(x, Tensor) and x.shape[-1] != self.d_model:

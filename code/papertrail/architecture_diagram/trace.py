@@ -2,6 +2,7 @@
 
 import textwrap
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 WORDS = {"norm": "norm", "dropout": "drop", "scale": "scale", "gate": "gate"}
 PLACES = {
@@ -113,7 +114,10 @@ def _nest(text: str, steps: tuple[str, ...]) -> str:
     return text
 
 
-def shared(values: list) -> object:
+Shared = TypeVar("Shared")
+
+
+def shared(values: list[Shared]) -> Shared | str:
     """The one value that all have, or "hybrid"."""
     return values[0] if all(value == values[0] for value in values) else "hybrid"
 

@@ -253,8 +253,8 @@ class Found:
     year: int
     placement: str
     norm: str
-    parallel: bool
-    final_norm: bool
+    parallel: bool | str
+    final_norm: bool | str
     num_blocks: int
     probe: str
     written_out: bool

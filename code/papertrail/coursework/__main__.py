@@ -19,6 +19,7 @@ import os
 import re
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm import tqdm
@@ -260,10 +261,9 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(function, with_chapter: bool = True) -> argparse.ArgumentParser:
-        one = commands.add_parser(
-            function.__name__, help=function.__doc__.splitlines()[0], description=function.__doc__
-        )
+    def command(function: Callable[..., int], with_chapter: bool = True) -> argparse.ArgumentParser:
+        says = function.__doc__ or ""
+        one = commands.add_parser(function.__name__, help=says.partition("\n")[0], description=says)
         one.set_defaults(function=function)
         if with_chapter:
             one.add_argument(

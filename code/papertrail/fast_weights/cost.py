@@ -115,7 +115,7 @@ def measure_time(
         return middle - start, time.process_time() - start
 
     found = alternate({way: partial(once, ways[way]) for way in ways}, rounds, yardstick)
-    return [Cost(way, length, *times) for way, times in found.items()]
+    return [Cost(way, length, forward, both) for way, (forward, both) in found.items()]
 
 
 def measure_memory(attention: Attention, length: int, *, heads: int = 8, dim: int = 64) -> float:
@@ -232,7 +232,7 @@ def measure_decoding(length: int, *, heads: int = 4, dim: int = 64, tokens: int 
             times[0].append(middle - start)
             times[1].append(time.process_time() - middle)
     return Decoding(
-        length, *(median(row) for row in times), cache_bytes(length, heads=heads, dim=dim),
+        length, median(times[0]), median(times[1]), cache_bytes(length, heads=heads, dim=dim),
         state_bytes(heads=heads, features=dim, value_dim=dim),
     )  # fmt: skip
 

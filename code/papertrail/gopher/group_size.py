@@ -10,6 +10,7 @@ with LayerNorm alone, on two other seeds, for an error of 8 to 9%.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ EPS, AVERAGE = 1e-5, 0.1  # AVERAGE: share of the newest step in BatchNorm's run
 
 # Wu & He 2018, ResNet-50 on ImageNet, top-1 validation error in %, by images on each of 8 GPUs
 _ROWS = sorted(batch_size_errors(), key=lambda row: row.images)
-WU_HE = {
+WU_HE: dict[str, list[Any]] = {
     "images": [row.images for row in _ROWS],
     "BatchNorm": [row.batch_norm for row in _ROWS],
     "GroupNorm": [row.group_norm for row in _ROWS],

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.autograd.function import once_differentiable
 
-from papertrail.experiments import at_least_one, seeded
+from papertrail.experiments import at_least_one, given, seeded
 
 
 class SyncBatchNorm(nn.BatchNorm1d):
@@ -43,10 +43,10 @@ class SyncBatchNorm(nn.BatchNorm1d):
             rows.reshape(-1, self.num_features), self.weight, self.bias, self.eps
         )
         with torch.no_grad():
-            self.num_batches_tracked += 1
+            given(self.num_batches_tracked).add_(1)
             unbiased = variance * count / (count - 1)
-            self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
-            self.running_var.lerp_(unbiased.to(self.running_var), self.momentum)
+            for running, value in ((given(self.running_mean), mean), (given(self.running_var), unbiased)):
+                running.lerp_(value.to(running), given(self.momentum))
         return y.view(rows.shape).movedim(-1, 1)
 
 

@@ -1,6 +1,7 @@
 """What the papers predict, as functions: the curves that the figures draw beside the measurements."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -58,7 +59,7 @@ def layer_norm_jacobian(x: Tensor) -> Tensor:
     )
 
 
-def slope(xs: list[float], ys: list[float]) -> float:
+def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
     """Least-squares slope of log y against log x: the exponent of a power law.
 
     Raises:

@@ -180,10 +180,10 @@ def measure_signs(trajectory: Trajectory) -> Signs:
         rising = language.probabilities[n, own].argsort()
         z = trajectory.z[2:, language.queries[n]][:, own][:, rising]
         ordered += bool((z.diff(dim=1) > 0).all())
-    share = [
+    losing, gaining = (
         (sign * torch.cat(moves) <= 0).double().mean().item() for sign, moves in ((1, gains), (-1, losses))
-    ]
-    return Signs(*share, ordered)
+    )
+    return Signs(losing, gaining, ordered)
 
 
 @dataclass(frozen=True)

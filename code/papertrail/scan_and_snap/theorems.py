@@ -104,9 +104,9 @@ def measure_growth(
     chi = (-2 * torch.stack(z)).exp()  # (points + 1, rates)
     found = []
     for i, lr_y in enumerate(rates):
-        laws = growth_law(t[1:], classes, M, lr_y, lr_z)
+        early, late = ((2 * law).exp() for law in growth_law(t[1:], classes, M, lr_y, lr_z))
         snap = snap_times(classes, M, lr_y)
-        found.append(Growth(lr_y, t[1:], chi[1:, i], *((2 * law).exp() for law in laws), snap))
+        found.append(Growth(lr_y, t[1:], chi[1:, i], early, late, snap))
     return found
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from papertrail.experiments import at_least_one
+from papertrail.experiments import at_least_one, given
 
 
 class BagOfWords:
@@ -87,7 +87,7 @@ class BagOfWords:
         words = torch.tensor([word for count in counts for word in count], dtype=torch.int64)
         times = torch.tensor([n for count in counts for n in count.values()], dtype=torch.float64)
         sizes = torch.tensor([len(count) for count in counts])
-        values = (1 + torch.log(times)) * self.idf[words]
+        values = (1 + torch.log(times)) * given(self.idf)[words]
         row = torch.arange(len(counts)).repeat_interleave(sizes)
         square = torch.zeros(len(counts), dtype=torch.float64).index_add(0, row, values**2)
         norm = square.sqrt().clamp(min=1e-12)  # a document of unseen words only stays at 0
@@ -138,7 +138,7 @@ def _fit(
 
     optimizer.step(mean_loss)
     mean_loss()
-    largest = max(weight.grad.abs().max().item(), bias.grad.abs().max().item())
+    largest = max(given(part.grad).abs().max().item() for part in (weight, bias))
     if not largest < 1e-6:
         raise RuntimeError(
             f"the fit stopped at a gradient of {largest:.1e}, above 1e-6; try a larger strength"

@@ -83,7 +83,7 @@ def load_from_hub(name: str) -> Corpus:
     if not documents:
         raise CorpusError(f"{name}: holds no document")
     made = known.labels_made if any(d.label is not None for d in documents) else "none"
-    source = " ".join([asked["id"], *options.values(), split])
+    source = " ".join([asked["id"], *map(str, options.values()), split])
     return Corpus(name, documents, classes_of(documents, features, known), source, known.licence, made)
 
 

@@ -123,7 +123,7 @@ def refuse_other(made: dict[str, Any], earlier: dict[str, Any], where: Path) -> 
 
 def _flat(record: dict[str, Any], before: str = "") -> dict[str, Any]:
     """{"settings": {"lr": 1}} -> {"settings.lr": 1}"""
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in record.items():
         found |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {before + key: value}
     return found

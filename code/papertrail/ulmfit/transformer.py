@@ -35,6 +35,8 @@ class TransformerEncoder(nn.Module):
             when called, more than `max_length` words.
     """
 
+    mask: Tensor
+
     def __init__(
         self,
         vocab_size: int,
