@@ -33,7 +33,11 @@ class LedgerError(ValueError):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a check found: numbers for the sentence, and the verdict that its stated thresholds give them."""
+    """What a check found: numbers for the sentence, and the verdict that its stated thresholds give them.
+
+    Raises:
+        ValueError: the verdict is none of `VERDICTS`.
+    """
 
     numbers: Numbers
     verdict: str
@@ -274,6 +278,7 @@ def _unknown_rows(unknown: Iterable[str], known: list[str]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns 0, or 1 where a row differs from what is stored."""
     parser = argparse.ArgumentParser(
         prog="python -m papertrail.claims", description="Re-run the ledger's checks."
     )

@@ -78,6 +78,7 @@ class ClaimRole(SphinxRole):
     """{claim}`id`: the verdict of a ledger row as a badge that links to the row."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """A placeholder, which `resolve_claims` fills once the page's address is known."""
         note_ledger(self.env)
         return [claim_reference("", claim=self.text)], []
 
@@ -93,6 +94,7 @@ def ledger_numbers(environment: Any) -> dict[str, dict[str, Any]]:
 
 
 def resolve_claims(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Put the badges in, each linked to its row; a row that the ledger does not have is a warning."""
     rows = {claim.id: claim for claim in ledger_rows(app.env)}
     for node in list(doctree.findall(claim_reference)):
         name = node["claim"]
@@ -111,6 +113,7 @@ class LedgerDirective(SphinxDirective):
     option_spec = {"ids": directives.unchanged, "short": directives.flag}
 
     def run(self) -> list[nodes.Node]:
+        """A card for each row, or with `:short:` a list of them."""
         rows = [claim for claim in ledger_rows(self.env) if claim.chapter == self.arguments[0]]
         if not rows:
             raise self.error(f"the ledger has no chapter {self.arguments[0]!r}")
@@ -120,9 +123,11 @@ class LedgerDirective(SphinxDirective):
         return [node for row in rows for node in self.card(row)]
 
     def sentence(self, row: claims.Claim) -> str:
+        """What was measured, with the stored numbers filled in."""
         return row.sentence(ledger_numbers(self.env).get(row.id, {})) if row.check else row.says
 
     def card(self, row: claims.Claim) -> list[nodes.Node]:
+        """One row as an article of its own, which the form of the page can hide."""
         attributes = (
             f'id="{row.id}" data-verdict="{row.verdict}" data-kind="{row.kind}" data-chapter="{row.chapter}"'
         )
@@ -146,6 +151,7 @@ class LedgerDirective(SphinxDirective):
         ]
 
     def summary(self, rows: list[claims.Claim]) -> list[nodes.Node]:
+        """The rows as a list: each claim, and what was measured."""
         lines = [f"{{claim}}`{row.id}` {row.claim}\n: {self.sentence(row)}\n" for row in rows]
         return self.parse_text_to_nodes("\n".join(lines))
 
@@ -179,6 +185,7 @@ class LedgerFilterDirective(SphinxDirective):
     """Controls that narrow the rows on the page; without scripts they stay hidden and every row is shown."""
 
     def run(self) -> list[nodes.Node]:
+        """The form, whose choices are what the ledger holds."""
         note_ledger(self.env)
         return [nodes.raw("", filter_form(ledger_rows(self.env)), format="html")]
 
@@ -189,6 +196,7 @@ class MovingDirective(SphinxDirective):
     required_arguments = 2
 
     def run(self) -> list[nodes.Node]:
+        """The figure as its notebook stores it."""
         chapter, name = self.arguments
         path = claims.book_folder() / f"{chapter}.ipynb"
         self.env.note_dependency(str(path))
@@ -206,6 +214,7 @@ class BenchmarkTableDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
+        """The table of that benchmark, or that it is not recorded."""
         try:
             path = speed_claims.record_file(self.arguments[0])
         except ValueError as error:
@@ -230,6 +239,7 @@ class EnglishAndChineseSearch(SearchEnglish):
     """
 
     def split(self, input: str) -> list[str]:
+        """The English words, and every two neighbors of a run of Chinese characters."""
         runs = re.findall(f"{CHINESE}{{3,}}", input)
         pairs = [run[i : i + 2] for run in runs for i in range(len(run) - 1)]
         return super().split(input) + pairs
@@ -243,6 +253,7 @@ def load_ledger(app: Sphinx) -> None:
 
 
 def fingerprint(files: Iterable[Path]) -> str:
+    """The SHA-256 of what files hold, one after the other in the order of their names."""
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
 
 
@@ -321,12 +332,14 @@ def visit_citation(translator: Any, node: nodes.citation) -> None:
 
 
 def depart_citation(translator: Any, node: nodes.citation) -> None:
+    """Close the citation, and the list of them after its last one."""
     translator.body.append("</div>\n")
     if not isinstance(node.next_node(descend=False, siblings=True), nodes.citation):
         translator.body.append("</div>\n")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension with Sphinx."""
     save_work()
     app.add_config_value("papertrail_code", "", "env")
     app.add_config_value("papertrail_assets", "", "html")

@@ -14,6 +14,7 @@ Calls = tuple[int, ...]  # module calls around an operation, outermost first
 
 
 def attends(residual: Residual) -> bool:
+    """Whether any branch of the sum does something else than a feed-forward part, such as attention."""
     return any(branch.kind != "feed-forward" for branch in residual.branches)
 
 
@@ -214,4 +215,5 @@ def _closes_the_block(stack: list[Unit], ends: list[list[Step]], rows: list[list
 
 
 def norms_in(steps: Sequence[Step]) -> list[Norm]:
+    """The norms among steps, in their order."""
     return [step.norm for step in steps if step.norm]

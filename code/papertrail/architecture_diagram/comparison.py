@@ -31,6 +31,7 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
+        """Whether there is no difference."""
         return not self.differences
 
 

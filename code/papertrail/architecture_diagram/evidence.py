@@ -13,6 +13,7 @@ from papertrail.architecture_diagram.trace import PLACES, Stack, shared
 
 
 def counted(number: int, noun: str) -> str:
+    """A number and its noun: "1 block", "2 blocks"."""
     return f"{number} {noun}" + "s" * (number != 1)
 
 
@@ -28,6 +29,7 @@ def shown(steps: Sequence[Step]) -> list[Step]:
 
 
 def names(steps: Sequence[Step]) -> tuple[str, ...]:
+    """The words of the steps that are shown."""
     return tuple(step.what for step in shown(steps))
 
 
@@ -75,6 +77,7 @@ def name_lines(named: tuple[tuple[str, str, str], ...]) -> list[str]:
 def evidence_of(
     stack: list[Unit], result: Stack, norms: list[Norm], final: list[Step], streams: Streams
 ) -> dict[str, list[str]]:
+    """For each answer of the report, what was seen in the run, in sentences."""
     found: dict[str, list[str]] = {"placement": []}
     seen: dict[str, list[int]] = {}
     for i, block in enumerate(result.blocks, start=1):

@@ -38,7 +38,10 @@ def trace_rule(rule: Rule) -> Stack:
 
 
 def relative(ours: Tensor, theirs: Tensor) -> float:
-    """Largest difference over the largest entry of `theirs`."""
+    """Largest difference over the largest entry of `theirs`.
+
+    Shapes: ours and theirs of any shape, the same for both.
+    """
     return ((ours - theirs).abs().max() / theirs.abs().max()).item()
 
 
@@ -48,6 +51,7 @@ def _distance(a: Tensor, b: Tensor) -> float:
 
 
 def rms(x: Tensor) -> float:
+    """Root mean square of all entries. Shapes: x of any shape."""
     return x.square().mean().sqrt().item()
 
 
@@ -191,7 +195,10 @@ def inspect_palm() -> Report:
 
 
 class AnnotatedSublayer(nn.Module):
-    """The Annotated Transformer's `SublayerConnection`: x + dropout(f(norm(x))), its norm written out."""
+    """The Annotated Transformer's `SublayerConnection`: x + dropout(f(norm(x))), its norm written out.
+
+    Shapes: x (..., D) -> (..., D).
+    """
 
     def __init__(self, f: nn.Module, dropout: float = 0.1) -> None:
         super().__init__()

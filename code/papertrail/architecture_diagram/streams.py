@@ -84,6 +84,7 @@ class Streams:
             self.mixed.append(mixed)
 
     def depends(self, node: Node, on: Node) -> bool:
+        """Whether a value was computed from another one."""
         return bool(self.above[node.index] >> on.index & 1)
 
     def _is_sum(self, node: Node) -> bool:
@@ -197,6 +198,7 @@ class Streams:
         return node
 
     def walk_back(self, node: Node) -> Path:
+        """Back from a value as far as copies, scaling and norms reach."""
         nodes = [node]
         steps: list[tuple[Step, ...]] = [()]
         while len(nodes) < MAX_WALK and (step := self.step_back(node)):

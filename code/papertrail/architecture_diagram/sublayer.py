@@ -129,6 +129,8 @@ class Rule:
 class Add(nn.Module):
     """The letter a: the sub-layer's input plus the value so far.
 
+    Shapes: value and x (..., d_model) -> (..., d_model).
+
     Raises:
         ValueError: the two differ in shape; broadcasting here is always a mistake.
     """
@@ -212,11 +214,17 @@ class Sublayer(nn.Module):
         self.skip = skip
 
     def branch(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """What the sub-layer computes from x, before anything is added: f(pre(x))."""
+        """What the sub-layer computes from x, before anything is added: f(pre(x)).
+
+        Shapes: x (..., d_model) -> (..., d_model), if f keeps it.
+        """
         return self.f(self.pre(x), *args, **kwargs)
 
     def join(self, value: Tensor, x: Tensor) -> Tensor:
-        """The branch's value and the main path, put together: post(x, value)."""
+        """The branch's value and the main path, put together: post(x, value).
+
+        Shapes: value and x (..., d_model) -> (..., d_model).
+        """
         return self.post(value, x if self.skip is None else self.skip(x))
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:

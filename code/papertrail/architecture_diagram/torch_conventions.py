@@ -43,6 +43,7 @@ class TorchAgreement:
 
     @property
     def worst(self) -> float:
+        """The largest of all differences."""
         return max(max(row.forward, row.gradient) for row in self.rows)
 
 

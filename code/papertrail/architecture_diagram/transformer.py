@@ -317,7 +317,10 @@ class Transformer(nn.Module):
         return cls(vocab_size, **sizes, dropout=0.3, preprocess=preprocess, postprocess=postprocess)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Embedding times sqrt(d_model), plus positions, then dropout (sections 3.4, 3.5 and 5.4)."""
+        """Embedding times sqrt(d_model), plus positions, then dropout (sections 3.4, 3.5 and 5.4).
+
+        Shapes: tokens (B, T) -> (B, T, D).
+        """
         scaled = self.embedding(tokens) * math.sqrt(self.d_model)  # (B, T, D)
         return self.dropout(scaled + sinusoidal_positions(tokens.shape[1], self.d_model).to(scaled))
 

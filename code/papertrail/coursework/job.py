@@ -56,7 +56,11 @@ class Client(NotebookClient):
         self.error = ""
 
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> None:
-        """Take a probe's message, note an error, count the rest; a malformed message is dropped."""
+        """Take a probe's message, note an error, count the rest; a malformed message is dropped.
+
+        Raises:
+            CellExecutionComplete: the kernel is idle, so the cell is done; this is how nbclient is told.
+        """
         kind, content = msg.get("msg_type"), msg.get("content")
         if not isinstance(content, dict):
             return
@@ -164,7 +168,11 @@ def why_not(run: Path, base: Path, limits: Limits) -> str:
 async def kernel(
     folder: Path, base: Path, seed: str, limits: Limits, deadline: float
 ) -> AsyncIterator[tuple[Client, "Watch"]]:
-    """A client with a fresh kernel in the sandbox, and the watch over it; both are gone afterwards."""
+    """A client with a fresh kernel in the sandbox, and the watch over it; both are gone afterwards.
+
+    Raises:
+        RuntimeError: the kernel does not start; the message is what the sandbox said.
+    """
     specs = folder / "kernels" / "boxed"
     specs.mkdir(parents=True, exist_ok=True)
     # A new folder for each kernel: what an earlier one left behind, or leaves while it dies, is in no one's way.
@@ -269,6 +277,7 @@ async def execute(cells: list[str], seed: str, limits: Limits, folder: Path, bas
 
 
 def main() -> int:
+    """Read the job from standard input, run it, and write the outcome to standard output."""
     folder, base = map(Path, sys.argv[1:3])
     out = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing else may write where the outcome goes

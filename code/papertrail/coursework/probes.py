@@ -31,7 +31,10 @@ def seed_of(name: str) -> int:
 
 
 def draw(name: str, *shape: int) -> "Tensor":
-    """A tensor (float64) of standard normal numbers of the shape `shape`, the same each time for one class."""
+    """A tensor (float64) of standard normal numbers, the same each time for one class.
+
+    Shapes: `shape` as given; without one, a scalar.
+    """
     import torch
 
     generator = torch.Generator("cpu").manual_seed(seed_of(name))

@@ -20,7 +20,10 @@ def spans(length: int, size: int) -> list[slice]:
 def chunked_linear(
     q: Tensor, k: Tensor, v: Tensor, S: Tensor, z: Tensor | None, eps: float, chunk_size: int
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Outputs and the last state, from features q, k (B, H, T, D), values v (B, H, T, M) and a state."""
+    """Outputs and the last state, from features, values and a state.
+
+    Shapes: q, k (B, H, T, D); v (B, H, T, M); S (B, H, D, M); z (B, H, D) or None -> (B, H, T, M), S and z as given.
+    """
     heads = q.shape[:2]
     flat = [None if x is None else x.flatten(0, 1) for x in (q, k, v, S, z)]
     out, S, z = _Chunked.apply(*flat, eps, chunk_size)
@@ -28,7 +31,10 @@ def chunked_linear(
 
 
 def copied(x: Tensor) -> Tensor:
-    """A contiguous copy, to be changed in place."""
+    """A contiguous copy, to be changed in place.
+
+    Shapes: x of any shape -> the same.
+    """
     return x.clone(memory_format=torch.contiguous_format)
 
 

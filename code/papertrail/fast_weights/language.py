@@ -210,7 +210,10 @@ def _train(
 
 
 def average(tensors: Sequence[Tensor]) -> None:
-    """Give every process the mean over all of them, in place, in one message."""
+    """Give every process the mean over all of them, in place, in one message.
+
+    Shapes: tensors of any shape.
+    """
     flat = torch.cat([tensor.flatten() for tensor in tensors])
     distributed.all_reduce(flat)
     flat /= distributed.get_world_size()

@@ -17,7 +17,10 @@ F64 = torch.float64
 
 
 def relative(found: Tensor, expected: Tensor) -> float:
-    """Largest absolute difference over the largest absolute entry of `expected`."""
+    """Largest absolute difference over the largest absolute entry of `expected`.
+
+    Shapes: found and expected of any shape, the same for both.
+    """
     return ((found - expected).abs().max() / expected.abs().max()).item()
 
 

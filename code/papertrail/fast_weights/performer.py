@@ -1,4 +1,7 @@
-"""How well random features estimate the exponential kernel, and attention made of it (Choromanski et al. 2021)."""
+"""How well random features estimate the exponential kernel, and attention made of it (Choromanski et al. 2021).
+
+The estimate, its error and the bounds: section 2.4, Lemma 2 and Theorem 2. Attention made of it: Figure 4.
+"""
 
 import math
 from collections.abc import Sequence

@@ -44,7 +44,10 @@ def draw_pairs(
 
 
 def latest(keys: Tensor, values: Tensor, symbols: int) -> Tensor:
-    """The value written last for each symbol, (batch, symbols); -1 where it was never written."""
+    """The value written last for each symbol; -1 where it was never written.
+
+    Shapes: keys and values (batch, L) -> (batch, symbols).
+    """
     answer = torch.full((keys.shape[0], symbols), -1)
     for key, value in zip(keys.unbind(1), values.unbind(1), strict=True):
         answer.scatter_(1, key.unsqueeze(1), value.unsqueeze(1))

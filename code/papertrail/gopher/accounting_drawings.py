@@ -109,6 +109,7 @@ def table_of_hardware(found: Hardware) -> Table:
 
 
 def size_axis(ax: Any, low: float, high: float) -> None:
+    """A logarithmic axis of parameters, with the sizes of known models as ticks."""
     ax.set_xscale("log")
     ax.set_xlim(low, high)
     ticks = {size: name for size, name in SIZE_TICKS.items() if low <= size <= high}

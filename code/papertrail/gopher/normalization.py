@@ -89,6 +89,7 @@ class RMSNorm(nn.Module):
         return _RMSNorm.apply(rows, self.weight.to(work), self.eps).reshape(x.shape).to(x.dtype)
 
     def extra_repr(self) -> str:
+        """The width and eps, as torch prints a module."""
         return f"{self.dim}, eps={self.eps:g}"
 
 
@@ -188,8 +189,8 @@ class BatchNorm(nn.Module):
             batch has fewer than two real positions.
     """
 
-    running_mean: Tensor
-    running_var: Tensor
+    running_mean: Tensor  # (dim,)
+    running_var: Tensor  # (dim,)
 
     def __init__(self, dim: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()

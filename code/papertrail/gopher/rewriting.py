@@ -1,5 +1,7 @@
 """A Pre-LN Transformer rewritten as a Pre-RMSNorm one that computes the same (Jiang et al. 2023).
 
+The paper was not read in full: the steps are those of its released code as others tell it, and the proof is ours.
+
 Three steps. The main path is a sum of the embedding and of what sub-layers write; make each of them mean-free, and the
 whole path is, where LayerNorm and RMSNorm agree. Nobody notices, since each reader of the path subtracts the mean
 anyway. Then the norm's bias moves through the linear maps that read it: W (g n + b) = W (g n) + W b.

@@ -22,7 +22,7 @@ class SyncBatchNorm(nn.BatchNorm1d):
     are those of this process's share: their sum over processes is the whole batch's, as DDP expects. In evaluation, and
     where there is one process only, it is nn.BatchNorm1d.
 
-    Shapes: (N, C) or (N, C, L) -> the same; N may be 0 in some processes.
+    Shapes: x (N, C) or (N, C, L) -> the same; N may be 0 in some processes.
 
     Raises:
         ValueError: in training, all shares together hold fewer than 2 values for each feature; x has another shape.

@@ -87,7 +87,10 @@ def measure_gradients(
 
 
 def set_omegas(model: Model, *inputs: Tensor) -> None:
-    """Admin's profiling pass for a whole model: each stack is profiled on what it is really given."""
+    """Admin's profiling pass for a whole model: each stack is profiled on what it is really given.
+
+    Shapes: inputs as the model takes them: tokens (B, T), and the source (B, S) where there are two stacks.
+    """
     found: set[str] = set()
 
     def remember(name: str) -> Any:
@@ -118,7 +121,10 @@ def inner_functions(module: nn.Module) -> list[nn.Module]:
 
 @contextmanager
 def branch_inputs(module: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect, in a list that fills as the module runs, what each sub-layer's f is fed, its norm applied."""
+    """Collect, in a list that fills as the module runs, what each sub-layer's f is fed, its norm applied.
+
+    Shapes: returns (B, T, D) each.
+    """
     seen: list[Tensor] = []
     handles = [
         f.register_forward_pre_hook(lambda f, args: seen.append(args[0].detach()))

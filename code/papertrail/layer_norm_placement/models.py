@@ -94,7 +94,11 @@ class Model(nn.Module):
         return {"encoder" if self.shape == "encoder" else "decoder": self.stack}
 
     def states(self, tokens: Tensor, source: Tensor | None = None) -> Tensor:
-        """What the output map reads: (B, T) -> (B, T, D)."""
+        """What the output map reads: (B, T) -> (B, T, D).
+
+        Raises:
+            ValueError: a source is given to a model of one stack, or missing for one of two.
+        """
         if (source is None) is (self.encoder is not None):
             raise ValueError(f"source: {'missing' if source is None else 'given'}, with shape={self.shape!r}")
         inputs = {}

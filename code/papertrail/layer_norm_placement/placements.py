@@ -91,8 +91,8 @@ class Block(nn.Module):
         dual_scale: what branches are multiplied by on their way into the second stream of "dual-residual", and
             the input with them; the final norm takes it out again.
 
-    Shapes: x (B, T, D), dual the same, memory (B, S, D), masks broadcastable to (B, H, T, T) and
-        (B, H, T, S), True = may attend -> (B, T, D); for "dual-residual" a pair of these, x and dual.
+    Shapes: x (B, T, D), dual the same, memory (B, S, D), mask broadcastable to (B, H, T, T),
+        memory_mask to (B, H, T, S), True = may attend -> (B, T, D); for "dual-residual" a pair of these, x and dual.
 
     Raises:
         ValueError: a size is below 1; num_heads does not divide d_model; the placement is unknown; alpha or
@@ -229,7 +229,7 @@ class Stack(nn.Module):
     def streams(self, x: Tensor, **inputs: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Both streams before they meet; the second is None where there is one stream only.
 
-        Shapes: x (B, T, D) -> (B, T, D) and (B, T, D) or None.
+        Shapes: x (B, T, D); inputs as in `Block`: memory (B, S, D) and masks -> (B, T, D) and (B, T, D) or None.
         """
         if self.placement != "dual-residual":
             for block in self.blocks:
@@ -308,7 +308,7 @@ def profile(stack: Stack, x: Tensor, **inputs: Tensor | None) -> list[float]:
     omega_1 = 1, and the square of the next is Var[omega_i x] + Var[f_i(x)], where x enters sub-layer i: so the
     sum counts the input as one branch, as in the authors' code.
 
-    Shapes: x (B, T, D).
+    Shapes: x (B, T, D); inputs as in `Block`: memory (B, S, D) and masks.
 
     Raises:
         ValueError: the stack's placement is not "admin".

@@ -60,7 +60,7 @@ def layer_norm_jacobian(x: Tensor) -> Tensor:
 
 
 def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
-    """Least-squares slope of log y against log x: the exponent of a power law.
+    """Least-squares slope of log y against log x: the exponent of a power law (a fit of our own).
 
     Raises:
         ValueError: fewer than two points, lengths that differ, or a number that is not positive.

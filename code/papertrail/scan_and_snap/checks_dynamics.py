@@ -44,6 +44,7 @@ def trained(seed: int, lr_y: float, lr_z: float, steps: int, orthogonal: bool = 
 
 
 def five(lr_y: float, lr_z: float, steps: int, orthogonal: bool = False) -> list[Trajectory]:
+    """The same training on the five languages."""
     return [trained(seed, lr_y, lr_z, steps, orthogonal) for seed in range(SEEDS)]
 
 

@@ -40,6 +40,7 @@ class Trajectory:
 
     @property
     def steps(self) -> int:
+        """How many steps it has."""
         return len(self.z) - 1
 
     def attention(self, step: int) -> Tensor:
@@ -163,6 +164,7 @@ class Signs:
 
     @property
     def hold(self) -> bool:
+        """Whether no move went against the theorem."""
         return self.losing == 0 and self.gaining == 0
 
 

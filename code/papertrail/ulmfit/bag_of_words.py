@@ -1,4 +1,7 @@
-"""What ULMFiT has to beat at every number of labels: words without order, and a linear classifier."""
+"""What ULMFiT has to beat at every number of labels: words without order, and a linear classifier.
+
+The choice is ours: the paper compares with other networks.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -37,7 +40,11 @@ class BagOfWords:
     def fit(
         self, documents: Sequence[Iterable[int]], labels: Sequence[int], classes: int, strength: float = 1.0
     ) -> "BagOfWords":
-        """Learn from documents (sequences of word ids, of any length) and their labels (0 to classes - 1)."""
+        """Learn from documents (sequences of word ids, of any length) and their labels (0 to classes - 1).
+
+        Raises:
+            ValueError: see the class.
+        """
         at_least_one(classes=classes)
         if not 0 < strength < float("inf"):
             raise ValueError(f"strength: got {strength!r}; allowed are numbers above 0")

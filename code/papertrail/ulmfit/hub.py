@@ -104,6 +104,11 @@ def documents_of(rows: Iterable[Mapping[str, Any]], known: Known) -> tuple[Docum
 
 
 def text_of(row: Mapping[str, Any]) -> str:
+    """The text of a row.
+
+    Raises:
+        CorpusError: the row has no column `text`, or no text in it.
+    """
     if not isinstance(row.get("text"), str):
         raise CorpusError(f"expected rows with a column text, found the columns {sorted(row)}")
     return row["text"]

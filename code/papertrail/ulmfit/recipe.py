@@ -88,7 +88,7 @@ class LanguageStages:
 
     general: dict[str, float]
     target: dict[str, float]
-    encoders: dict[str, dict[str, torch.Tensor]]  # start -> weights
+    encoders: dict[str, dict[str, torch.Tensor]]  # start -> weights by name, of any shape
     language: Language
     encoder: str  # its kind, as in ENCODERS
 

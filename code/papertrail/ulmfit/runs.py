@@ -224,7 +224,7 @@ class Stage:
     vocabulary: Vocabulary
     sizes: ModelSizes
     text: Tensor  # (N,)
-    held_out: dict[str, Tensor]  # name of a text -> its words
+    held_out: dict[str, Tensor]  # name of a text -> its words, (N,)
     about: dict[str, Any]  # what the record says of the stage: its name, its corpora
 
     def made(self, settings: LMSettings, world: int) -> dict[str, Any]:

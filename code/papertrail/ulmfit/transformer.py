@@ -35,7 +35,7 @@ class TransformerEncoder(nn.Module):
             when called, more than `max_length` words.
     """
 
-    mask: Tensor
+    mask: Tensor  # (max_length, max_length), what no word may see is minus infinity
 
     def __init__(
         self,
