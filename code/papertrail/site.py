@@ -26,7 +26,17 @@ from sphinx.search.en import SearchEnglish
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.logging import getLogger
 
-from papertrail import __version__, claims, class_costs_site, speed_claims, speed_tables
+from papertrail import (
+    __version__,
+    claims,
+    class_costs_site,
+    site_citation,
+    site_story,
+    site_terms,
+    site_timeline,
+    speed_claims,
+    speed_tables,
+)
 from papertrail.recorded_page import RecordedDirective
 from papertrail.site_status import BudgetDirective, StatusDirective
 from papertrail.site_weight import keep_pages_offline, lighten, load_what_the_page_needs
@@ -118,9 +128,18 @@ class LedgerDirective(SphinxDirective):
         if not rows:
             raise self.error(f"the ledger has no chapter {self.arguments[0]!r}")
         note_ledger(self.env)
+        if "ids" in self.options:
+            rows = self.chosen(rows, self.options["ids"].split())
         if "short" in self.options:
             return self.summary(rows)
         return [node for row in rows for node in self.card(row)]
+
+    def chosen(self, rows: list[claims.Claim], names: list[str]) -> list[claims.Claim]:
+        """The rows of these ids, in this order."""
+        known = {row.id: row for row in rows}
+        if unknown := [name for name in names if name not in known]:
+            raise self.error(f"ids: the ledger of {self.arguments[0]} has no row {', '.join(unknown)}")
+        return [known[name] for name in names]
 
     def sentence(self, row: claims.Claim) -> str:
         """What was measured, with the stored numbers filled in."""
@@ -235,14 +254,18 @@ class EnglishAndChineseSearch(SearchEnglish):
     """The search index of an English site with Chinese terms.
 
     Chinese has no spaces, so Sphinx stores a whole run of characters as one word, and the search page looks inside
-    words only for queries of three characters or more. Each neighboring pair is therefore a word too.
+    words only for queries of three characters or more. Each neighboring pair is therefore a word too. So is a
+    compound without its hyphen: people look for "warmup", "finetuning" and "PreLN".
     """
 
     def split(self, input: str) -> list[str]:
         """The English words, and every two neighbors of a run of Chinese characters."""
         runs = re.findall(f"{CHINESE}{{3,}}", input)
         pairs = [run[i : i + 2] for run in runs for i in range(len(run) - 1)]
-        return super().split(input) + pairs
+        joined = [
+            word.replace("-", "") for word in re.findall(r"(?<![\w-])[A-Za-z]+-[A-Za-z]+(?![\w-])", input)
+        ]
+        return super().split(input) + pairs + joined
 
 
 def load_ledger(app: Sphinx) -> None:
@@ -352,6 +375,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("moving", MovingDirective)
     app.add_directive("status-table", StatusDirective)
     class_costs_site.register(app)
+    site_terms.register(app)
+    site_timeline.register(app)
+    site_citation.register(app)
+    site_story.register(app)
     app.add_directive("recorded-table", RecordedDirective)
     app.add_directive("benchmark-table", BenchmarkTableDirective)
     app.add_directive("budget-table", BudgetDirective)
