@@ -100,9 +100,7 @@ class _Chunked(torch.autograd.Function):
 def _chunks(size: int, first: Tensor, *others: Tensor | None) -> list[tuple[Any, ...]]:
     """For each chunk a view into every tensor; None stays None. Made at once: slicing in the loop costs time."""
     parts = [None if x is None else x.split(size, dim=1) for x in (first, *others)]
-    count = (
-        len(first.split(size, dim=1)) if first.shape[1] else 0
-    )  # an empty tensor splits into one empty part
+    count = len(spans(first.shape[1], size))  # an empty tensor splits into one empty part, which is none
     return [tuple(None if part is None else part[i] for part in parts) for i in range(count)]
 
 
