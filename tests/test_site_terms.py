@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
+from sphinx.addnodes import pending_xref
+from sphinx_design.dropdown import dropdown_title
 
 from papertrail.site_terms import ALSO, EVERYDAY, Term, link_first_uses, names_of, read_terms
 
@@ -56,6 +58,13 @@ def test_a_claim_in_italics_stays_a_quotation():
     assert linked("*The delta rule stores more.*") == []
 
 
+def test_the_title_of_a_fold_leads_nowhere_since_it_opens_the_fold():
+    page = publish_doctree("LayerNorm.")
+    (paragraph,) = page.findall(nodes.paragraph)
+    page.replace(paragraph, dropdown_title("", "", *paragraph.children))
+    assert link_first_uses(page, TERMS, "glossary.html") == set()
+
+
 def test_without_terms_a_page_stays_as_it_is():
     assert linked("LayerNorm.", {}) == []
 
@@ -76,6 +85,16 @@ def test_an_entry_is_read_with_its_anchor_and_its_text():
     (entry,) = publish_doctree("delta rule\n  Write what\n  is missing.").findall(nodes.definition_list_item)
     entry.children[0]["ids"] = ["term-delta-rule"]
     assert read_terms(entry.document) == {"delta rule": Term("term-delta-rule", "Write what is missing.")}
+
+
+def test_an_explanation_is_told_without_its_citations():
+    (entry,) = publish_doctree("LayerNorm\n  By its deviation .").findall(nodes.definition_list_item)
+    (paragraph,) = entry.findall(nodes.paragraph)
+    cited = pending_xref("", nodes.inline("", "ba2016layernorm"), refdomain="cite", reftype="p")
+    paragraph.children[:] = [nodes.Text("By its deviation "), cited, nodes.Text(".")]
+    cited.parent = paragraph
+    entry.children[0]["ids"] = ["term"]
+    assert read_terms(entry.document)["LayerNorm"].says == "By its deviation."
 
 
 def test_every_other_name_belongs_to_an_entry(book):

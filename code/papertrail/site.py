@@ -30,7 +30,10 @@ from papertrail import (
     __version__,
     claims,
     class_costs_site,
+    site_api,
     site_citation,
+    site_house,
+    site_seeds,
     site_story,
     site_terms,
     site_timeline,
@@ -158,7 +161,7 @@ class LedgerDirective(SphinxDirective):
         numbers = ", ".join(map(str, row.article))
         where = f"{row.where} (claim {numbers} of the article)" if row.article else "Added by the course"
         sources = "; ".join(f"{{cite:t}}`{s.key}`, {s.at} ({READ_WORDS[s.read]})" for s in row.sources)
-        check = f"`{row.check}`" if row.check else f"none: {row.unchecked}"
+        check = self.check_link(row.check) if row.check else f"none: {row.unchecked}"
         text = (
             f"**{row.claim}**\n\n{self.sentence(row)}\n\n"
             f"Where\n: {where}\n\nKind\n: {row.kind}\n\nSources\n: {sources}\n\nCheck\n: {check}\n"
@@ -168,6 +171,14 @@ class LedgerDirective(SphinxDirective):
             *self.parse_text_to_nodes(text),
             nodes.raw("", "</article>", format="html"),
         ]
+
+    def check_link(self, check: str) -> str:
+        """A check's name, which leads to its place in the reference of the code where there is one."""
+        page, _, anchor = site_api.check_address(check).partition("#")
+        if page not in self.env.found_docs:
+            return f"`{check}`"
+        address = self.env.app.builder.get_relative_uri(LEDGER_PAGE, page)
+        return f'<a href="{address}#{anchor}"><code>{check}</code></a>'
 
     def summary(self, rows: list[claims.Claim]) -> list[nodes.Node]:
         """The rows as a list: each claim, and what was measured."""
@@ -377,7 +388,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
     class_costs_site.register(app)
     site_terms.register(app)
     site_timeline.register(app)
+    site_api.register(app)
     site_citation.register(app)
+    site_house.register(app)
+    site_seeds.register(app)
     site_story.register(app)
     app.add_directive("recorded-table", RecordedDirective)
     app.add_directive("benchmark-table", BenchmarkTableDirective)

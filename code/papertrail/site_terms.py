@@ -12,6 +12,7 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx_design.dropdown import dropdown_title
 
 GLOSSARY = "book/glossary"
 UNLINKED = {GLOSSARY, "book/bibliography"}  # pages that list words
@@ -24,9 +25,11 @@ ALSO = {  # an entry's name -> how the text calls it besides
     "bits per byte": ("bits a byte",),
 }
 LONGEST_TERM = 4  # words in italics: more of them are a quoted claim, which stays as it is
-# A title and a link lead elsewhere or nowhere, and what is code, a formula or a heading of a table is no prose.
+# A title and a link lead elsewhere or nowhere, and a fold's title opens it; what is code, a formula or a heading of a
+# table is no prose.
 CLOSED = (nodes.title, nodes.reference, nodes.literal, nodes.FixedTextElement, nodes.raw, nodes.math, nodes.math_block,
-          nodes.term, nodes.thead, nodes.citation, nodes.caption, nodes.Invisible, pending_xref)  # fmt: skip
+          nodes.term, nodes.thead, nodes.citation, nodes.caption, nodes.Invisible, pending_xref,
+          dropdown_title)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,20 @@ def pattern_of(name: str) -> str:
     return first + re.escape(stem[1:]).replace(r"\ ", r"\s+") + ending
 
 
+def words_of(definition: nodes.definition) -> str:
+    """An explanation as plain text, without its citations: as long as they lead nowhere they read as bare keys."""
+    plain = definition.deepcopy()
+    for citation in [node for node in plain.findall(pending_xref) if node.get("refdomain") == "cite"]:
+        citation.parent.remove(citation)
+    return re.sub(r"\s+(?=[.,;:])", "", re.sub(r"\s+", " ", plain.astext())).strip()
+
+
 def read_terms(glossary: nodes.document) -> dict[str, Term]:
     """Each name of a glossary's English terms -> its entry."""
     found: dict[str, Term] = {}
     for item in glossary.findall(nodes.definition_list_item):
         term = next(item.findall(nodes.term))
-        entry = Term(term["ids"][0], re.sub(r"\s+", " ", next(item.findall(nodes.definition)).astext()))
+        entry = Term(term["ids"][0], words_of(next(item.findall(nodes.definition))))
         found |= dict.fromkeys(names_of(term.astext()), entry)
     return found
 

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 
 import pytest
-from docstrings import faults
+from docstring_rules import faults
 
 # Where what is computed comes from a paper. Everything else in a chapter is equipment: it measures, draws, records.
 IDEAS = {
