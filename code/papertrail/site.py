@@ -22,7 +22,6 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
-from sphinx.search.en import SearchEnglish
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.logging import getLogger
 
@@ -41,6 +40,7 @@ from papertrail import (
     speed_tables,
 )
 from papertrail.recorded_page import RecordedDirective
+from papertrail.site_search import CHINESE, EnglishAndChineseSearch
 from papertrail.site_status import BudgetDirective, StatusDirective
 from papertrail.site_weight import keep_pages_offline, lighten, load_what_the_page_needs
 
@@ -60,7 +60,6 @@ READ_WORDS = {
     "viewed": "picture viewed",
     "run": "run, not read",
 }
-CHINESE = r"[\u4e00-\u9fff]"
 log = getLogger(__name__)
 
 
@@ -259,24 +258,6 @@ def mark_chinese_terms(app: Sphinx, doctree: nodes.document, docname: str) -> No
     for term in doctree.findall(nodes.term):
         if re.search(CHINESE, term.astext()):
             term["classes"].append("language-zh")
-
-
-class EnglishAndChineseSearch(SearchEnglish):
-    """The search index of an English site with Chinese terms.
-
-    Chinese has no spaces, so Sphinx stores a whole run of characters as one word, and the search page looks inside
-    words only for queries of three characters or more. Each neighboring pair is therefore a word too. So is a
-    compound without its hyphen: people look for "warmup", "finetuning" and "PreLN".
-    """
-
-    def split(self, input: str) -> list[str]:
-        """The English words, and every two neighbors of a run of Chinese characters."""
-        runs = re.findall(f"{CHINESE}{{3,}}", input)
-        pairs = [run[i : i + 2] for run in runs for i in range(len(run) - 1)]
-        joined = [
-            word.replace("-", "") for word in re.findall(r"(?<![\w-])[A-Za-z]+-[A-Za-z]+(?![\w-])", input)
-        ]
-        return super().split(input) + pairs + joined
 
 
 def load_ledger(app: Sphinx) -> None:
