@@ -21,6 +21,7 @@ test prove:
 	$(RUN) tools/browser.py && $(RUN) tools/bubblewrap.py
 	$(RUN) tools/build.py --cold
 	$(RUN) -m ruff check .
+	$(RUN) -m mypy
 	$(RUN) -m pytest -n 2 --dist loadfile $(CHECKS)
 
 serve: book  ## show the site at http://localhost:8000
@@ -52,12 +53,13 @@ picture: .venv/test.done  ## draw the README's picture anew
 lock: .venv/test.done  ## resolve requirements/*.lock anew
 	$(RUN) tools/lock.py
 
-lint: .venv/test.done  ## format and check the code
+lint: .venv/test.done  ## format the code, check it and its types
 	$(RUN) -m ruff format benchmarks code tests tools
 	$(RUN) -m ruff check .
+	$(RUN) -m mypy
 
 clean:  ## remove what was built and installed
-	rm -rf _build .venv .sandbox .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build .venv .sandbox .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find book code tests tools -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf code/*.egg-info book/.ipynb_checkpoints
 

@@ -16,7 +16,7 @@ from papertrail.site_api import PACKAGE, check_address, docstring_html, text_htm
 SOURCE = '''"""A module."""
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, overload
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,10 @@ class Layer(Base):
 
 class Plain:
     """Nothing to give."""
+
+
+@overload
+def f(x: int) -> int: ...
 
 
 def f(x, *rest, scale=1, **more) -> int:

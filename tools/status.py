@@ -92,7 +92,7 @@ def build(folder: Path, *options: str) -> float:
         RuntimeError: the build fails; the message ends with its last words.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, folder / "tools" / "build.py", *options]
+    command = [sys.executable, str(folder / "tools" / "build.py"), *options]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if result.returncode:

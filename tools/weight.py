@@ -28,7 +28,7 @@ SETTLED = "async () => { await window.MathJax?.startup?.promise; await document.
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
+    def log_message(self, *arguments: object) -> None:
         pass
 
 

@@ -147,6 +147,9 @@ def with_gradients(
     Args:
         inputs: leaves that require gradients.
         of: take the gradients of so many inputs only, the first ones.
+
+    Shapes: inputs of any shape, d_out of any shape, the value's -> any shape: the value, then the
+        gradients, each shaped as its input.
     """
     out = function(*inputs)
     return [out, *torch.autograd.grad(out, inputs[:of], d_out)]
@@ -154,6 +157,8 @@ def with_gradients(
 
 def largest_error(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
     """The largest difference, relative to the largest entry of the tensor that it is in.
+
+    Shapes: found and expected of any shape, alike pair by pair.
 
     Raises:
         ValueError: there are more tensors of one than of the other, or none.
@@ -166,6 +171,8 @@ def largest_error(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
 
 def refuse_wrong(name: str, found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
     """Compare values (and gradients) with those of a float64 reference: what is wrong is not timed.
+
+    Shapes: found and expected of any shape, alike pair by pair.
 
     Raises:
         WrongResult: the largest error is above 1e-4 of the largest entry, or is no number.

@@ -23,6 +23,7 @@ import yaml
 KINDS = ("history", "mathematics", "experiment")
 VERDICTS = ("holds", "holds-at-small-scale", "imprecise", "wrong", "not-checkable-here")
 READ = ("full-text", "secondary", "abstract", "viewed", "run")
+Numbers = Mapping[str, float | int | str]  # what a check measured, by the names that a sentence shows
 FIELDS = {"id", "claim", "article", "where", "sources", "kind", "check", "unchecked", "verdict", "says"}
 
 
@@ -32,9 +33,13 @@ class LedgerError(ValueError):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a check found: numbers for the sentence, and the verdict that its stated thresholds give them."""
+    """What a check found: numbers for the sentence, and the verdict that its stated thresholds give them.
 
-    numbers: Mapping[str, float | int | str]
+    Raises:
+        ValueError: the verdict is none of `VERDICTS`.
+    """
+
+    numbers: Numbers
     verdict: str
 
     def __post_init__(self) -> None:
@@ -273,6 +278,7 @@ def _unknown_rows(unknown: Iterable[str], known: list[str]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns 0, or 1 where a row differs from what is stored."""
     parser = argparse.ArgumentParser(
         prog="python -m papertrail.claims", description="Re-run the ledger's checks."
     )

@@ -49,12 +49,13 @@ def load_records() -> Records:
     from papertrail.claims import book_folder
 
     results = book_folder() / "results"
-    paths = [
-        *(results / "coursework" / f"{name}.json" for name in ("grading", "class_sizes", "learner", "site")),
-        results / "status.json",
-    ]
-    *records, status = (json.loads(path.read_text(encoding="utf-8")) for path in paths)
-    return Records(*(record["table"] for record in records), status)
+
+    def read(name: str) -> dict[str, Any]:
+        return json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
+
+    tables = [read(f"coursework/{name}")["table"] for name in ("grading", "class_sizes", "learner", "site")]
+    grading, sizes, learner, site = tables
+    return Records(grading, sizes, learner, site, read("status"))
 
 
 def at_least(least: float, **given: float) -> None:

@@ -23,7 +23,11 @@ ASSUMED = Assumptions()
 
 
 def number(value: float, digits: int = 2) -> str:
-    """A number to so many significant digits, with commas and never with an exponent: 3,456 is "3,500" to two."""
+    """A number to so many significant digits, with commas and never with an exponent: 3,456 is "3,500" to two.
+
+    Raises:
+        ValueError: the value is infinite or no number.
+    """
     if not math.isfinite(value):
         raise ValueError(f"value: got {value!r}; allowed are finite numbers")
     if value == 0:
@@ -348,6 +352,7 @@ class ClassCostDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
+        """The table of that name."""
         name = self.arguments[0]
         if name not in TABLES:
             raise self.error(f"class-cost: got {name!r}; allowed are {', '.join(TABLES)}")
@@ -359,6 +364,7 @@ class CostRole(SphinxRole):
     """{cost}`name`: one figure of the records, with its unit."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """The figure of that name, as text."""
         known = figures(class_costs.load_records())
         note_records(self.env)
         if self.text not in known:

@@ -59,7 +59,8 @@ def _entries(lines: list[str]) -> list[tuple[str, str]]:
 
 def parse_docstring(text: str | None) -> Docstring:
     """A docstring's paragraphs and sections. Lines of one paragraph are joined, unless they are indented (code)."""
-    found, section, block = Docstring(), "", []
+    found, section = Docstring(), ""
+    block: list[str] = []
 
     def close() -> None:
         if not block:
@@ -123,11 +124,18 @@ def _methods(node: ast.ClassDef) -> Iterator[Documented]:
             )
 
 
+def _is_overload(node: ast.FunctionDef | ast.ClassDef) -> bool:
+    """Whether this is a type of a function, written out for mypy, and not the function."""
+    return any(ast.unparse(one) == "overload" for one in node.decorator_list)
+
+
 def read_module(path: Path, name: str) -> Module:
     """What a module offers: public functions and classes, each class followed by its public methods."""
     tree, found = ast.parse(path.read_text(encoding="utf-8")), []
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not (
+            node.name.startswith("_") or _is_overload(node)
+        ):
             docstring = parse_docstring(ast.get_docstring(node))
             if isinstance(node, ast.ClassDef):
                 found += [Documented(node.name, _fields(node), docstring, "class"), *_methods(node)]

@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 import matplotlib
+from cycler import cycler
 from matplotlib.figure import Figure
 
 from papertrail.durations import spell
@@ -37,7 +38,7 @@ WIDTH = (
 MAX_FRAMES = 12
 FONT_POINTS = 9.5
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be selected, searched and read aloud
     "svg.hashsalt": "papertrail",
     "font.family": "sans-serif",
@@ -66,7 +67,7 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "lines.linewidth": 2.0,
-    "axes.prop_cycle": matplotlib.cycler(color=[BLUE, ORANGE, GREEN, PURPLE]),
+    "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, PURPLE]),
 }
 
 

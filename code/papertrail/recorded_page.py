@@ -37,6 +37,7 @@ class RecordedDirective(SphinxDirective):
     """Every recorded experiment."""
 
     def run(self) -> list[nodes.Node]:
+        """The table, read anew whenever a record changes."""
         files = experiment_files()
         for path in files:
             self.env.note_dependency(str(path))

@@ -22,7 +22,6 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
-from sphinx.search.en import SearchEnglish
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.logging import getLogger
 
@@ -41,6 +40,7 @@ from papertrail import (
     speed_tables,
 )
 from papertrail.recorded_page import RecordedDirective
+from papertrail.site_search import CHINESE, EnglishAndChineseSearch
 from papertrail.site_status import BudgetDirective, StatusDirective
 from papertrail.site_weight import keep_pages_offline, lighten, load_what_the_page_needs
 
@@ -60,7 +60,6 @@ READ_WORDS = {
     "viewed": "picture viewed",
     "run": "run, not read",
 }
-CHINESE = r"[\u4e00-\u9fff]"
 log = getLogger(__name__)
 
 
@@ -91,12 +90,24 @@ class ClaimRole(SphinxRole):
     """{claim}`id`: the verdict of a ledger row as a badge that links to the row."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """A placeholder, which `resolve_claims` fills once the page's address is known."""
         note_ledger(self.env)
         return [claim_reference("", claim=self.text)], []
 
 
+def ledger_rows(environment: Any) -> list[claims.Claim]:
+    """The rows that `load_ledger` left in Sphinx's environment."""
+    return environment.papertrail_claims
+
+
+def ledger_numbers(environment: Any) -> dict[str, dict[str, Any]]:
+    """The stored numbers by row, as `load_ledger` left them in Sphinx's environment."""
+    return environment.papertrail_evidence
+
+
 def resolve_claims(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    rows = {claim.id: claim for claim in app.env.papertrail_claims}
+    """Put the badges in, each linked to its row; a row that the ledger does not have is a warning."""
+    rows = {claim.id: claim for claim in ledger_rows(app.env)}
     for node in list(doctree.findall(claim_reference)):
         name = node["claim"]
         if name not in rows:
@@ -114,7 +125,8 @@ class LedgerDirective(SphinxDirective):
     option_spec = {"ids": directives.unchanged, "short": directives.flag}
 
     def run(self) -> list[nodes.Node]:
-        rows = [claim for claim in self.env.papertrail_claims if claim.chapter == self.arguments[0]]
+        """A card for each row, or with `:short:` a list of them."""
+        rows = [claim for claim in ledger_rows(self.env) if claim.chapter == self.arguments[0]]
         if not rows:
             raise self.error(f"the ledger has no chapter {self.arguments[0]!r}")
         note_ledger(self.env)
@@ -132,9 +144,11 @@ class LedgerDirective(SphinxDirective):
         return [known[name] for name in names]
 
     def sentence(self, row: claims.Claim) -> str:
-        return row.sentence(self.env.papertrail_evidence.get(row.id, {})) if row.check else row.says
+        """What was measured, with the stored numbers filled in."""
+        return row.sentence(ledger_numbers(self.env).get(row.id, {})) if row.check else row.says
 
     def card(self, row: claims.Claim) -> list[nodes.Node]:
+        """One row as an article of its own, which the form of the page can hide."""
         attributes = (
             f'id="{row.id}" data-verdict="{row.verdict}" data-kind="{row.kind}" data-chapter="{row.chapter}"'
         )
@@ -166,6 +180,7 @@ class LedgerDirective(SphinxDirective):
         return f'<a href="{address}#{anchor}"><code>{check}</code></a>'
 
     def summary(self, rows: list[claims.Claim]) -> list[nodes.Node]:
+        """The rows as a list: each claim, and what was measured."""
         lines = [f"{{claim}}`{row.id}` {row.claim}\n: {self.sentence(row)}\n" for row in rows]
         return self.parse_text_to_nodes("\n".join(lines))
 
@@ -199,8 +214,9 @@ class LedgerFilterDirective(SphinxDirective):
     """Controls that narrow the rows on the page; without scripts they stay hidden and every row is shown."""
 
     def run(self) -> list[nodes.Node]:
+        """The form, whose choices are what the ledger holds."""
         note_ledger(self.env)
-        return [nodes.raw("", filter_form(self.env.papertrail_claims), format="html")]
+        return [nodes.raw("", filter_form(ledger_rows(self.env)), format="html")]
 
 
 class MovingDirective(SphinxDirective):
@@ -209,6 +225,7 @@ class MovingDirective(SphinxDirective):
     required_arguments = 2
 
     def run(self) -> list[nodes.Node]:
+        """The figure as its notebook stores it."""
         chapter, name = self.arguments
         path = claims.book_folder() / f"{chapter}.ipynb"
         self.env.note_dependency(str(path))
@@ -226,6 +243,7 @@ class BenchmarkTableDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
+        """The table of that benchmark, or that it is not recorded."""
         try:
             path = speed_claims.record_file(self.arguments[0])
         except ValueError as error:
@@ -242,29 +260,15 @@ def mark_chinese_terms(app: Sphinx, doctree: nodes.document, docname: str) -> No
             term["classes"].append("language-zh")
 
 
-class EnglishAndChineseSearch(SearchEnglish):
-    """The search index of an English site with Chinese terms.
-
-    Chinese has no spaces, so Sphinx stores a whole run of characters as one word, and the search page looks inside
-    words only for queries of three characters or more. Each neighboring pair is therefore a word too. So is a
-    compound without its hyphen: people look for "warmup", "finetuning" and "PreLN".
-    """
-
-    def split(self, input: str) -> list[str]:
-        runs = re.findall(f"{CHINESE}{{3,}}", input)
-        pairs = [run[i : i + 2] for run in runs for i in range(len(run) - 1)]
-        joined = [
-            word.replace("-", "") for word in re.findall(r"(?<![\w-])[A-Za-z]+-[A-Za-z]+(?![\w-])", input)
-        ]
-        return super().split(input) + pairs + joined
-
-
 def load_ledger(app: Sphinx) -> None:
-    app.env.papertrail_claims = claims.load()
-    app.env.papertrail_evidence = claims.load_evidence()
+    """Read the ledger once a build, into Sphinx's environment."""
+    environment: Any = app.env
+    environment.papertrail_claims = claims.load()
+    environment.papertrail_evidence = claims.load_evidence()
 
 
 def fingerprint(files: Iterable[Path]) -> str:
+    """The SHA-256 of what files hold, one after the other in the order of their names."""
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
 
 
@@ -343,12 +347,14 @@ def visit_citation(translator: Any, node: nodes.citation) -> None:
 
 
 def depart_citation(translator: Any, node: nodes.citation) -> None:
+    """Close the citation, and the list of them after its last one."""
     translator.body.append("</div>\n")
     if not isinstance(node.next_node(descend=False, siblings=True), nodes.citation):
         translator.body.append("</div>\n")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the extension with Sphinx."""
     save_work()
     app.add_config_value("papertrail_code", "", "env")
     app.add_config_value("papertrail_assets", "", "html")

@@ -29,6 +29,7 @@ def paragraph_html(text: str) -> str:
 
 
 def docstring_html(docstring: Docstring) -> str:
+    """Paragraphs, then a list for each section."""
     parts = [paragraph_html(text) for text in docstring.paragraphs]
     for section, entries in docstring.sections.items():
         rows = "".join(
@@ -66,6 +67,7 @@ class ApiDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
+        """The sections, read anew whenever a module changes."""
         name = self.arguments[0]
         folder = PACKAGE if name == "shared" else PACKAGE / name
         if not folder.is_dir():
@@ -95,4 +97,5 @@ def check_address(check: str) -> str:
 
 
 def register(app: Sphinx) -> None:
+    """Let pages show the reference."""
     app.add_directive("api", ApiDirective)

@@ -23,6 +23,7 @@ def load_citation(path: Path) -> dict[str, Any]:
 
 
 def authors_of(citation: dict[str, Any]) -> str:
+    """The authors in one line."""
     return " and ".join(author["name"] for author in citation["authors"])
 
 
@@ -52,6 +53,7 @@ class CitationDirective(SphinxDirective):
     """`{citation-text}`: the sentence, then the entry with a button that copies it."""
 
     def run(self) -> list[nodes.Node]:
+        """The sentence and the entry, read anew whenever the file changes."""
         path = Path(self.env.srcdir) / "CITATION.cff"
         if not path.exists():
             raise self.error("CITATION.cff is not there")
@@ -68,4 +70,5 @@ class CitationDirective(SphinxDirective):
 
 
 def register(app: Sphinx) -> None:
+    """Let pages show how to cite the course."""
     app.add_directive("citation-text", CitationDirective)

@@ -49,7 +49,8 @@ def imported(tree: ast.Module) -> set[str]:
 
 def read_house(package: Path = PACKAGE) -> tuple[Uses, dict[str, int]]:
     """Which room uses which others, and how many modules each has."""
-    uses, sizes = defaultdict(set), defaultdict(int)
+    uses: defaultdict[str, set[str]] = defaultdict(set)
+    sizes: defaultdict[str, int] = defaultdict(int)
     for path in sorted(package.rglob("*.py")):
         module = ".".join(("papertrail", *path.relative_to(package).with_suffix("").parts))
         room = room_of(module)
@@ -57,11 +58,12 @@ def read_house(package: Path = PACKAGE) -> tuple[Uses, dict[str, int]]:
             continue
         sizes[room] += 1
         found = {room_of(one) for one in imported(ast.parse(path.read_text(encoding="utf-8")))}
-        uses[room] |= found - {room, None}
+        uses[room] |= {other for other in found if other is not None and other != room}
     return dict(uses), dict(sizes)
 
 
 def box(x: float, y: float, width: float, name: str, below: str, kind: str) -> str:
+    """A room as a box of SVG: its name, and a line below it."""
     return (
         f'<rect class="pt-house-{kind}" x="{x}" y="{y}" width="{width}" height="{BOX}" rx="6"/>'
         f'<text x="{x + 10}" y="{y + 20}" font-weight="600">{name}</text>'
@@ -71,7 +73,7 @@ def box(x: float, y: float, width: float, name: str, below: str, kind: str) -> s
 
 def draw_house(uses: Mapping[str, set[str]], sizes: Mapping[str, int], chapters: Sequence[str]) -> str:
     """The rooms as an SVG: chapters on the left in their order, what they share on the right, a line for each use."""
-    left = {name: TOP + ROW * place for place, name in enumerate(chapters)}
+    left: dict[str, float] = {name: TOP + ROW * place for place, name in enumerate(chapters)}
     step = ROW * (len(chapters) - 1) / (len(SHARED) - 1)
     right = {name: TOP + step * place for place, name in enumerate(SHARED)}
     lines, boxes = [], []
@@ -127,6 +129,7 @@ class HouseDirective(SphinxDirective):
     """`{house}`: the picture, from the imports of the day."""
 
     def run(self) -> list[nodes.Node]:
+        """The picture, drawn anew whenever a module changes."""
         for path in sorted(PACKAGE.rglob("*.py")):
             self.env.note_dependency(str(path))
         try:
@@ -138,4 +141,5 @@ class HouseDirective(SphinxDirective):
 
 
 def register(app: Sphinx) -> None:
+    """Let pages show the house."""
     app.add_directive("house", HouseDirective)

@@ -111,10 +111,9 @@ def keep_icons(font: bytes, codes: Set[int]) -> tuple[bytes, set[int]]:
     of = characters(tables[b"cmap"])
     count = struct.unpack_from(">H", tables[b"maxp"], 4)[0]
     long = struct.unpack_from(">h", tables[b"head"], 50)[0]
-    places = struct.unpack(
-        f">{count + 1}{'L' if long else 'H'}", tables[b"loca"][: (count + 1) * (4 if long else 2)]
-    )
-    places = places if long else [2 * place for place in places]
+    form, size, unit = ("L", 4, 1) if long else ("H", 2, 2)
+    counted = struct.unpack(f">{count + 1}{form}", tables[b"loca"][: (count + 1) * size])
+    places = [unit * place for place in counted]
     outlines = [tables[b"glyf"][a:b] for a, b in zip(places, places[1:], strict=False)]
     known = codes & of.keys()
     tables[b"cmap"] = character_map({code: of[code] for code in known})

@@ -54,16 +54,19 @@ class OtherSeedsDirective(SphinxDirective):
     """`{other-seeds}`: the trial's outcome in a paragraph and a table."""
 
     def run(self) -> list[nodes.Node]:
+        """The table, or that it has not been tried; read anew whenever the record or the ledger changes."""
         path = claims.book_folder().joinpath(*RECORD)
         if not path.exists():
             return self.parse_text_to_nodes("This has not been tried yet.")
-        self.env.note_dependency(str(path))
+        environment: Any = self.env
+        environment.note_dependency(str(path))
         for rows in sorted((claims.book_folder() / "claims").glob("*.yml")):
             self.env.note_dependency(str(rows))
         return self.parse_text_to_nodes(
-            seeds_text(self.env.papertrail_claims, json.loads(path.read_text(encoding="utf-8")))
+            seeds_text(environment.papertrail_claims, json.loads(path.read_text(encoding="utf-8")))
         )
 
 
 def register(app: Sphinx) -> None:
+    """Let pages show the table."""
     app.add_directive("other-seeds", OtherSeedsDirective)

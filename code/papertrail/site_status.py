@@ -103,11 +103,13 @@ class StatusDirective(SphinxDirective):
     """Run time, peak memory and versions of every notebook."""
 
     def run(self) -> list[nodes.Node]:
+        """The table, read anew whenever the status file changes."""
         path = claims.book_folder() / "results" / "status.json"
         self.env.note_dependency(str(path))
         return self.parse_text_to_nodes(self.text(json.loads(path.read_text(encoding="utf-8"))))
 
     def text(self, status: dict[str, Any]) -> str:
+        """What the directive shows, as Markdown."""
         return status_text(status)
 
 
@@ -115,4 +117,5 @@ class BudgetDirective(StatusDirective):
     """The figures of the whole course beside their budgets."""
 
     def text(self, status: dict[str, Any]) -> str:
+        """The budgets in the place of the measurements."""
         return budget_text(status)

@@ -40,15 +40,17 @@ def lead_along_the_story(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
     """Replace the two links that the theme shows below a page of the story."""
-    if not hasattr(app, "papertrail_neighbors"):
+    build: Any = app
+    if not hasattr(build, "papertrail_neighbors"):
         text = (Path(app.srcdir) / "_toc.yml").read_text(encoding="utf-8")
-        app.papertrail_neighbors = neighbors(yaml.safe_load(text))
-    if page not in app.papertrail_neighbors:
+        build.papertrail_neighbors = neighbors(yaml.safe_load(text))
+    if page not in build.papertrail_neighbors:
         return
-    for name, other in zip(("prev", "next"), app.papertrail_neighbors[page], strict=True):
+    for name, other in zip(("prev", "next"), build.papertrail_neighbors[page], strict=True):
         title = html.escape(app.env.titles[other].astext()) if other else ""
         context[name] = {"link": app.builder.get_relative_uri(page, other), "title": title} if other else None
 
 
 def register(app: Sphinx) -> None:
+    """Let every page know where the story goes on."""
     app.connect("html-page-context", lead_along_the_story)

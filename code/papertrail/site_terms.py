@@ -7,6 +7,7 @@ entry of the glossary is linked from every page at once.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
@@ -70,7 +71,7 @@ def words_of(definition: nodes.definition) -> str:
 
 def read_terms(glossary: nodes.document) -> dict[str, Term]:
     """Each name of a glossary's English terms -> its entry."""
-    found = {}
+    found: dict[str, Term] = {}
     for item in glossary.findall(nodes.definition_list_item):
         term = next(item.findall(nodes.term))
         entry = Term(term["ids"][0], words_of(next(item.findall(nodes.definition))))
@@ -165,20 +166,24 @@ def note_glossary(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def link_terms(app: Sphinx, page: nodes.document, docname: str) -> None:
+    """Make the first uses of terms on a finished page links."""
     if docname in UNLINKED:
         return
-    if app.env.papertrail_terms is None:
-        app.env.papertrail_terms = terms_of(app.env)
-    if app.env.papertrail_terms:
-        link_first_uses(page, app.env.papertrail_terms, app.builder.get_relative_uri(docname, GLOSSARY))
+    environment: Any = app.env
+    if environment.papertrail_terms is None:
+        environment.papertrail_terms = terms_of(app.env)
+    if environment.papertrail_terms:
+        address = app.builder.get_relative_uri(docname, GLOSSARY)
+        link_first_uses(page, environment.papertrail_terms, address)
 
 
-def forget_terms(app: Sphinx, env: BuildEnvironment) -> None:
+def forget_terms(app: Sphinx, env: Any) -> None:
     """The environment outlives a build, its glossary may not."""
     env.papertrail_terms = None
 
 
 def register(app: Sphinx) -> None:
+    """Link the terms of every page."""
     app.connect("source-read", note_glossary)
     app.connect("env-updated", forget_terms)
     app.connect("doctree-resolved", link_terms, priority=800)  # after badges and citations have become links

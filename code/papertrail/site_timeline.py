@@ -44,15 +44,14 @@ class Event:
 
 
 def timeline_file() -> Path:
+    """Where the events stand."""
     return book_folder() / "timeline.yml"
 
 
 def in_words(when: str) -> str:
     """ "1991-03-26" -> "26 March", "2015-02" -> "February", "1981" -> "": what follows the year."""
-    _, month, day = WHEN.fullmatch(when).groups()
-    return " ".join(
-        part for part in ((day or "").lstrip("0"), MONTHS[int(month) - 1] if month else "") if part
-    )
+    _, month, day = (*when.split("-"), "", "")[:3]
+    return " ".join(part for part in (day.lstrip("0"), MONTHS[int(month) - 1] if month else "") if part)
 
 
 def event_of(row: dict, place: str) -> Event:
@@ -69,10 +68,12 @@ def event_of(row: dict, place: str) -> Event:
             f"{place}: got {found}; wanted are {', '.join(sorted(wanted))}, and turn if it is one"
         )
     when = str(row["when"])
-    match = WHEN.fullmatch(when)
     try:
-        datetime.date(*(int(part or 1) for part in match.groups()))
-    except (AttributeError, ValueError):
+        if (match := WHEN.fullmatch(when)) is None:
+            raise ValueError
+        year, month, day = (int(part or 1) for part in match.groups())
+        datetime.date(year, month, day)
+    except ValueError:
         raise ValueError(
             f"{place}: when: got {when!r}; allowed are a year, year-month or year-month-day"
         ) from None
@@ -117,6 +118,7 @@ class TimelineDirective(SphinxDirective):
     """`{timeline}`: the events of book/timeline.yml as a list that is drawn."""
 
     def run(self) -> list[nodes.Node]:
+        """The timeline, read anew whenever the events or the table of contents change."""
         self.env.note_dependency(str(timeline_file()))
         toc = Path(self.env.srcdir) / "_toc.yml"
         self.env.note_dependency(str(toc))
@@ -126,6 +128,11 @@ class TimelineDirective(SphinxDirective):
             raise self.error(str(error)) from None
 
     def drawn(self, events: Sequence[Event], chapters: Sequence[str]) -> list[nodes.Node]:
+        """The events as a list of HTML, a lane for each chapter.
+
+        Raises:
+            ValueError: an event belongs to no chapter.
+        """
         found: list[nodes.Node] = [raw(f'<ol class="pt-trail" style="--lanes: {len(chapters)}">')]
         year = ""
         for event in events:
@@ -143,8 +150,10 @@ class TimelineDirective(SphinxDirective):
 
 
 def raw(text: str) -> nodes.raw:
+    """HTML as it is."""
     return nodes.raw("", text, format="html")
 
 
 def register(app: Sphinx) -> None:
+    """Let pages show the timeline."""
     app.add_directive("timeline", TimelineDirective)

@@ -53,11 +53,23 @@ def write_if_new(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+def package_folder(name: str) -> Path:
+    """Where an installed package lies, without importing it.
+
+    Raises:
+        ModuleNotFoundError: there is no such package.
+    """
+    spec = find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"the package {name} is not installed; run make book")
+    return Path(spec.submodule_search_locations[0])
+
+
 def bring_mathjax(static: Path) -> None:
     """Copy the parts of MathJax that pages need out of its wheel. Each build copies anew, so that neither an
     interrupted build nor another version leaves anything behind. Its menu (108 KB compressed) is not among them.
     """
-    wheel = Path(find_spec("mathjax").submodule_search_locations[0]) / "static" / "mathjax" / "es5"
+    wheel = package_folder("mathjax") / "static" / "mathjax" / "es5"
     copytree(wheel / MATHJAX_FONTS, static / "mathjax" / MATHJAX_FONTS, dirs_exist_ok=True)
     for part in MATHJAX_PARTS:
         target = static / "mathjax" / f"{part}.js"
@@ -73,9 +85,7 @@ def edit_template(
     Raises:
         RuntimeError: the theme's template does not have that place exactly once.
     """
-    theme = (
-        Path(find_spec("pydata_sphinx_theme").submodule_search_locations[0]) / "theme" / "pydata_sphinx_theme"
-    )
+    theme = package_folder("pydata_sphinx_theme") / "theme" / "pydata_sphinx_theme"
     text, found = re.subn(pattern, replacement, (theme / source).read_text(encoding="utf-8"))
     if found != 1:
         raise RuntimeError(

@@ -1,5 +1,7 @@
 """Chapter 1: where the norm goes, in the paper's figure, in its code, and in any model you call it with."""
 
+from typing import Any
+
 from papertrail.architecture_diagram.comparison import Comparison, compare
 from papertrail.architecture_diagram.inspector import inspect_model
 from papertrail.architecture_diagram.sublayer import Rule
@@ -17,7 +19,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     """The drawings, imported when asked for: matplotlib takes longer to import than most models to inspect."""
     if name in ("draw_block", "draw_comparison"):
         from papertrail.architecture_diagram import diagrams

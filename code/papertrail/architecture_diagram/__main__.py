@@ -34,6 +34,8 @@ class Trouble(Exception):
 def read_input(text: str) -> tuple[str | None, Tensor]:
     """One `--input`: its keyword (or None) and random values. Integers are 0 and 1, which every vocabulary has.
 
+    Shapes: any shape, as the text says.
+
     Raises:
         Trouble: the text is not of the form, the type is not allowed, or the values do not fit in memory.
     """
@@ -60,6 +62,8 @@ def read_input(text: str) -> tuple[str | None, Tensor]:
 
 def read_inputs(texts: list[str]) -> tuple[list[Tensor], dict[str, Tensor]]:
     """All of `--input`: in order, and by keyword.
+
+    Shapes: any shape, as each text says.
 
     Raises:
         Trouble: as `read_input`, or a keyword is given twice.
@@ -126,6 +130,8 @@ def _import(name: str) -> Any:
     if not path.is_file():
         raise FileNotFoundError(name)
     spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{name}: cannot be imported")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     sys.path.insert(0, str(path.resolve().parent))
@@ -193,6 +199,7 @@ def save(figure: Any, alt: str, path: Path) -> None:
 
 
 def arguments() -> argparse.ArgumentParser:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m papertrail.architecture_diagram",
         description="Run a model once and report where it puts its norms.",
@@ -213,7 +220,11 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Inspect, print, draw. Returns 0, or 1 if the model is not as declared."""
+    """Inspect, print, draw. Returns 0, or 1 if the model is not as declared.
+
+    Raises:
+        Trouble: an option is not allowed, or the model cannot be loaded, run or read.
+    """
     declared = None if options.declared is None else read_rule(options.declared)
     if options.output:
         check_output(options.output)
@@ -246,6 +257,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
+    """The command line; returns 0, 1 where the model is not as declared, or 2 where it could not be inspected."""
     try:
         return run(arguments().parse_args())
     except Trouble as error:

@@ -55,6 +55,7 @@ class ParameterCount:
 
     @property
     def total(self) -> int:
+        """All parts together."""
         return self.attention + self.feed_forward + self.norms + self.embedding
 
 

@@ -14,6 +14,7 @@ Calls = tuple[int, ...]  # module calls around an operation, outermost first
 
 
 def attends(residual: Residual) -> bool:
+    """Whether any branch of the sum does something else than a feed-forward part, such as attention."""
     return any(branch.kind != "feed-forward" for branch in residual.branches)
 
 
@@ -166,17 +167,17 @@ def _within(step: Step, call: Calls | None) -> bool:
 def main_path(stack: list[Unit], streams: Streams) -> tuple[list[list[dict]], list[Step]]:
     """For every sum of every block the steps on the main path before and after it; and what follows the stack."""
     calls = [block_call(unit, stack) for unit in stack]
-    rows = [[{"lead": [], "trunk": []} for _ in unit] for unit in stack]
+    rows: list[list[dict]] = [[{"lead": [], "trunk": []} for _ in unit] for unit in stack]
     everything = [s for unit in stack for s in unit]
     outside_ends: list[list[Step]] = []
     for i, unit in enumerate(stack):
         if unit[0].parent not in everything or calls[i] is not None:
             start = unit[0].parent
-            steps = unit[0].trail.steps_from(start.node) if start else unit[0].trail.steps[-1]
-            rows[i][0]["lead"] = [step for step in steps if _within(step, calls[i])]
+            lead = unit[0].trail.steps_from(start.node) if start else unit[0].trail.steps[-1]
+            rows[i][0]["lead"] = [step for step in lead if _within(step, calls[i])]
         for j, residual in enumerate(unit):
             child = next((s for s in everything if s.parent is residual), None)
-            steps = _between(residual, child) if child else _onward(residual, streams)
+            steps = list(_between(residual, child)) if child else _onward(residual, streams)
             following = child in unit
             if following:
                 rows[i][j]["trunk"] = list(steps)
@@ -214,4 +215,5 @@ def _closes_the_block(stack: list[Unit], ends: list[list[Step]], rows: list[list
 
 
 def norms_in(steps: Sequence[Step]) -> list[Norm]:
+    """The norms among steps, in their order."""
     return [step.norm for step in steps if step.norm]

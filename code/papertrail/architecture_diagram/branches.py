@@ -76,7 +76,7 @@ def read_branch(streams: "Streams", root: Node, end: Node) -> tuple[Branch, Node
     ]  # fmt: skip
     members = {n.index for n in region}
     work = [n for n in region if is_mixing(n) and n.index not in streams.inside]
-    after = []
+    after: list[Step] = []
     node = end
     while step := _step_in_branch(streams, node, members):
         node, what = step
@@ -122,7 +122,7 @@ def _entrances(streams: "Streams", root: Node, members: set[int], end: Node) -> 
     """The steps from R to each first operation of the branch that does some work."""
     found: dict[tuple[str, ...], tuple[Step, ...]] = {}
     frontier: list[tuple[Node, tuple[Step, ...]]] = [(root, ())]
-    seen = {(root.index, ())}
+    seen: set[tuple[int, tuple[str, ...]]] = {(root.index, ())}
     while frontier:
         node, steps = frontier.pop()
         for user in streams.users[node.index]:

@@ -16,6 +16,7 @@ class Times(nn.Module):
         self.factor = factor
 
     def forward(self, x: Tensor) -> Tensor:
+        """The factor times x. Shapes: x (..., D) -> (..., D)."""
         return self.factor * x
 
 

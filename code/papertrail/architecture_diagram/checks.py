@@ -24,7 +24,7 @@ from papertrail.architecture_diagram.torch_conventions import (
 )
 from papertrail.architecture_diagram.trace import Stack
 from papertrail.architecture_diagram.zoo import load_zoo, read_by_names
-from papertrail.claims import Evidence
+from papertrail.claims import Evidence, Numbers
 
 PAPER_FORMULA = "norm(x + drop(f(x)))"  # Vaswani et al. 2017, section 3.1 with the dropout of section 5.4
 LINKED_COMMIT = "f5c9b17e"  # the one behind the article's words "official (updated) code implementation"
@@ -70,10 +70,10 @@ def default_moved_in_2017() -> Evidence:
             {"day": "never", "commit": "none", "release": "none", "days": 0, "formula": "none"}, "wrong"
         )
     days = (moved.date - defaults[0].date).days
-    numbers = {
+    numbers: Numbers = {
         "day": f"{moved.date.day} {moved.date:%B %Y}",
         "commit": moved.commits[-1],
-        "release": moved.release,
+        "release": moved.release or "none",
         "days": days,
         "formula": trace_rule(moved.rule).block[0].formula,
     }
@@ -160,7 +160,7 @@ def annotated_code_is_pre_ln() -> Evidence:
     formula = traced.block[0].formula
     width = 512
     norm = measure_annotated_norm(width)
-    numbers = {
+    numbers: Numbers = {
         "layers": norm.num_layers, "width": width,
         "formula": formula, "low": round(100 * min(norm.encoder_difference)), "seeds": norm.seeds,
         "high": round(100 * max(norm.encoder_difference)), "ratio": f"{norm.expected_ratio:.5f}",
@@ -192,7 +192,7 @@ def torch_adds_a_norm_the_paper_lacks() -> Evidence:
     extra = result.norms_in_torch_transformer - result.norms_in_published_model
     traced = next(row.report for row in trace_torch() if row.model == "Transformer" and not row.norm_first)
     adds = (traced.placement, traced.final_norm) == ("post", True) and not trace_rule(PUBLISHED).final_norm
-    numbers = {
+    numbers: Numbers = {
         "torch": result.norms_in_torch_transformer, "paper": result.norms_in_published_model,
         "bound": f"{100 * limit:g}%", "moved": round(100 * moved), "spread": spread, "seeds": result.seeds,
         "width": result.d_model,
@@ -207,7 +207,7 @@ def torch_leaves_pre_ln_unnormalized() -> Evidence:
     traced = next(row.report for row in trace_torch() if row.model == "TransformerEncoder" and row.norm_first)
     bare = (traced.placement, traced.final_norm) == ("pre", False)
     rises = all(later > 1.2 * earlier for earlier, later in zip(without, without[1:], strict=False))
-    numbers = {
+    numbers: Numbers = {
         "shallow": result.depths[0], "deep": result.depths[-1], "seeds": result.seeds, "width": result.d_model,
         "low": f"{without[0]:.1f}", "high": f"{without[-1]:.1f}",
     }  # fmt: skip
@@ -218,7 +218,7 @@ def one_vocabulary_explains_table_3() -> Evidence:
     """Whether some vocabulary size reproduces every printed parameter count, and whether differences fit."""
     audit = audit_table_3()
     differences = row_differences()
-    numbers = {
+    numbers: Numbers = {
         "base_low": f"{audit.base_sized.start:,}", "base_high": f"{audit.base_sized.stop - 1:,}",
         "big_low": f"{audit.big.start:,}", "big_high": f"{audit.big.stop - 1:,}",
         "fitting": sum(d.within_rounding for d in differences), "pairs": len(differences),
@@ -232,7 +232,7 @@ def schedule_peaks_at_warmup() -> Evidence:
     rates = [noam_lr(step, width) for step in range(1, 100_001)]
     peak = max(range(len(rates)), key=rates.__getitem__) + 1
     later = SCHEDULES[1]
-    numbers = {
+    numbers: Numbers = {
         "peak": f"{rates[peak - 1]:.2e}", "step": f"{peak:,}",
         "later": f"{later.rate(later.warmup, width):.2e}", "later_step": f"{later.warmup:,}",
         "width": width,
@@ -248,5 +248,5 @@ def names_tell_the_place() -> Evidence:
     zoo = load_zoo()
     reading = read_by_names(zoo)
     misled = list(dict.fromkeys(wrong.model for wrong in reading.wrong))
-    numbers = {"misled": len(misled), "models": len(reading.guessed), "examples": "; ".join(misled)}
+    numbers: Numbers = {"misled": len(misled), "models": len(reading.guessed), "examples": "; ".join(misled)}
     return Evidence(numbers, _verdict(not misled))

@@ -31,6 +31,7 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
+        """Whether there is no difference."""
         return not self.differences
 
 
@@ -94,15 +95,15 @@ def _compare_stack(declared: Rule | str | Report | Stack, traced: Stack, index: 
     if not isinstance(declared, (Rule, str)):
         raise TypeError(f"declared: got {declared!r}; allowed are a Rule, a placement, a Report or a Stack")
     word = isinstance(declared, str)
-    rule = RULES[declared] if word else declared
+    rule = RULES[declared] if isinstance(declared, str) else declared
     found = {
         s for block in traced.blocks for trace in block for steps in _places(trace).values() for s in steps
     }
     steps = {"norm", "gate"} | (set() if word else found & {"dropout"})
     # A kind of block is judged once, where it comes first; the first block is the one that is drawn.
-    kinds = {block: i for i, block in reversed(list(enumerate(traced.blocks, start=1)))}
+    firsts = {block: i for i, block in reversed(list(enumerate(traced.blocks, start=1)))}
     results = {}
-    for block, i in sorted(kinds.items(), key=lambda item: item[1]):
+    for block, i in sorted(firsts.items(), key=lambda item: item[1]):
         stack = replace(traced, blocks=(block,) * traced.num_blocks)
         results[i] = _judge(_stack_of(rule, stack, "dropout" in steps), stack, steps, final=not word)
     first = results.pop(1)
@@ -150,14 +151,14 @@ def _judge(declared: Stack, traced: Stack, steps: set[str], final: bool) -> Comp
     pairs, mine_alone, yours_alone = _pairs(declared, traced)
     orders = [[pair[side][0] for pair in pairs] for side in (0, 1)]
     if sizes[0] == sizes[1] and not mine_alone and orders[0] != orders[1]:
-        says = [", ".join(trace.branches[0].kind for _, trace in _one_by_one(s)) for s in (declared, traced)]
-        differences.append(f"Declared in the order {says[0]}; traced in the order {says[1]}.")
-    for side, alone, says in (
+        told = [", ".join(trace.branches[0].kind for _, trace in _one_by_one(s)) for s in (declared, traced)]
+        differences.append(f"Declared in the order {told[0]}; traced in the order {told[1]}.")
+    for at, alone, says in (
         (0, mine_alone, "declared, not traced"),
         (1, yours_alone, "traced, not declared"),
     ):
         differences += [f"{trace.branches[0].kind}: {says}." for _, trace in alone]
-        marks[side].update((i, "branch", trace.branches[0].kind) for i, trace in alone)
+        marks[at].update((i, "branch", trace.branches[0].kind) for i, trace in alone)
     for (i, mine), (j, yours) in pairs:
         kind = yours.branches[0].kind
         both = [
@@ -182,8 +183,8 @@ def _judge(declared: Stack, traced: Stack, steps: set[str], final: bool) -> Comp
         texts = [t for pair in pairs for t in remarks(pair[this][1]) if t not in remarks(pair[other][1])]
         differences += [f"{says} besides: {text}." for text in dict.fromkeys(texts)]
     if final and declared.final_norm != traced.final_norm:
-        says = ("none", "one") if traced.final_norm else ("one", "none")
-        differences.append(f"After the last block: {says[0]} declared, {says[1]} traced.")
+        norms = ("none", "one") if traced.final_norm else ("one", "none")
+        differences.append(f"After the last block: {norms[0]} declared, {norms[1]} traced.")
         marks[traced.final_norm].add(("final", "norm"))
     return Comparison(declared, traced, tuple(differences), frozenset(marks[0]), frozenset(marks[1]))
 

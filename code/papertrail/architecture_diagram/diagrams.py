@@ -7,6 +7,7 @@ they are.
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -63,14 +64,14 @@ class _Pen:
         self.left, self.spine = left, left + layout.spine
 
     def line(
-        self, *points: tuple[float, float], color: str = look.MUTED, width: float = 1.4, **style
+        self, *points: tuple[float, float], color: str = look.MUTED, width: float = 1.4, **style: Any
     ) -> None:
         xs, ys = zip(*points, strict=True)
         self.ax.plot(xs, ys, color=color, linewidth=width, zorder=1, solid_capstyle="round", **style)
 
     def box(self, x: float, y: float, width: float, kind: str, label: str, marked: bool = False) -> None:
         fill, edge = FACES[kind]
-        shape = {"boxstyle": "round,pad=0,rounding_size=3", "zorder": 3}
+        shape: dict[str, Any] = {"boxstyle": "round,pad=0,rounding_size=3", "zorder": 3}
         corner = (x - width / 2, y - BOX_HEIGHT / 2)
         self.ax.add_patch(
             FancyBboxPatch(corner, width, BOX_HEIGHT, facecolor=fill, edgecolor=edge, linewidth=1.4, **shape)
@@ -110,7 +111,7 @@ class _Pen:
             for i, (step, place) in enumerate(steps):
                 label = branch.kind if step == "f" else _label(step)
                 marked = (index, place, step) in self.marks or (
-                    step == "f" and {(index, "parallel"), (index, "branch", branch.kind)} & self.marks
+                    step == "f" and bool({(index, "parallel"), (index, "branch", branch.kind)} & self.marks)
                 )
                 self.box(center, first + i * STEP, self.layout.box, step, label, marked)
             self.line((self.spine, split), (center, split), (center, join), (self.spine + 7, join))

@@ -262,10 +262,10 @@ def table_of_misreadings(wrong: Sequence[Misreading]) -> Table:
     groups: dict[tuple[str, str, str], list[str]] = {}
     for m in wrong:
         same_branch = m.expected[0] == m.found[0]
-        places = (
+        guess, truth = (
             where[place] if same_branch else f"{where[place]} of {kind}"
             for kind, place in (m.expected, m.found)
         )
-        groups.setdefault((m.model, *places), []).append(m.norm)
+        groups.setdefault((m.model, guess, truth), []).append(m.norm)
     rows = [(model, ", ".join(names), guess, truth) for (model, guess, truth), names in groups.items()]
     return ("model", "names", "most others", "here"), rows

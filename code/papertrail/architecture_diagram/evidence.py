@@ -13,6 +13,7 @@ from papertrail.architecture_diagram.trace import PLACES, Stack, shared
 
 
 def counted(number: int, noun: str) -> str:
+    """A number and its noun: "1 block", "2 blocks"."""
     return f"{number} {noun}" + "s" * (number != 1)
 
 
@@ -28,6 +29,7 @@ def shown(steps: Sequence[Step]) -> list[Step]:
 
 
 def names(steps: Sequence[Step]) -> tuple[str, ...]:
+    """The words of the steps that are shown."""
     return tuple(step.what for step in shown(steps))
 
 
@@ -75,6 +77,7 @@ def name_lines(named: tuple[tuple[str, str, str], ...]) -> list[str]:
 def evidence_of(
     stack: list[Unit], result: Stack, norms: list[Norm], final: list[Step], streams: Streams
 ) -> dict[str, list[str]]:
+    """For each answer of the report, what was seen in the run, in sentences."""
     found: dict[str, list[str]] = {"placement": []}
     seen: dict[str, list[int]] = {}
     for i, block in enumerate(result.blocks, start=1):
@@ -102,7 +105,7 @@ def evidence_of(
                     found["placement"].append(
                         f"block 1: the {residual.branches[0].kind}'s {where} is scaled {amount}"
                     )
-    kinds = {}
+    kinds: dict[str, int] = {}
     for norm in norms:
         kinds[f"{norm.kind} ({norm.how})"] = kinds.get(f"{norm.kind} ({norm.how})", 0) + 1
     batch = sum("batch_norm" in node.op and node.output == 0 for node in streams.nodes)
@@ -170,9 +173,8 @@ def probe_block(
     rest = _size(rests[1]) / _size(rests[0])
     growth = (large / small) ** 0.5
     forgets_whole, forgets_rest = whole < growth, rest < growth
-    expected = {"post": forgets_whole, "none": not forgets_whole and not forgets_rest}.get(
-        placement, not forgets_whole and forgets_rest
-    )
+    grows = not forgets_whole and forgets_rest == (placement != "none")
+    expected = forgets_whole if placement == "post" else grows
     word = "agrees" if expected else "contradicts"
     return word, (
         f"with an input {large / small:.0f} times as large, block 1 gives an output {_times(whole)} times and a "

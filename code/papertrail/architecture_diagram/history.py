@@ -25,6 +25,7 @@ class Revision:
 
     @property
     def rule(self) -> Rule:
+        """Both strings as a `Rule`."""
         return Rule(self.preprocess, self.postprocess)
 
     @property
@@ -115,6 +116,7 @@ class CodeBase:
 
     @property
     def rule(self) -> Rule:
+        """Both strings as a `Rule`."""
         return Rule(self.preprocess, self.postprocess)
 
 

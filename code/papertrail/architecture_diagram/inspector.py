@@ -64,7 +64,11 @@ def inspect_model(model: nn.Module, *args: Any, **kwargs: Any) -> Report:
 
 
 def read_report(recording: Recording) -> Report:
-    """The report of a recorded run; see `inspect_model`."""
+    """The report of a recorded run; see `inspect_model`.
+
+    Raises:
+        ValueError: no residual sum was found; the message says what may hide it.
+    """
     streams = Streams(recording)
     sums = _outermost(streams, main_streams(streams.sums))
     if not sums:

@@ -38,7 +38,10 @@ def trace_rule(rule: Rule) -> Stack:
 
 
 def relative(ours: Tensor, theirs: Tensor) -> float:
-    """Largest difference over the largest entry of `theirs`."""
+    """Largest difference over the largest entry of `theirs`.
+
+    Shapes: ours and theirs of any shape, the same for both.
+    """
     return ((ours - theirs).abs().max() / theirs.abs().max()).item()
 
 
@@ -48,6 +51,7 @@ def _distance(a: Tensor, b: Tensor) -> float:
 
 
 def rms(x: Tensor) -> float:
+    """Root mean square of all entries. Shapes: x of any shape."""
     return x.square().mean().sqrt().item()
 
 
@@ -112,7 +116,8 @@ def measure_order_difference(
                 ]
             if start == "linear":
                 for linear in (module for f in functions for module in f.children()):
-                    linear.reset_parameters()
+                    if isinstance(linear, nn.Linear):
+                        linear.reset_parameters()
             functions = [f.double() for f in functions]
             x = _normalize(torch.randn(4, 16, d_model, dtype=torch.float64))
             published, pre_ln = (_states(functions, rule, x) for rule in (PUBLISHED, PRE_LN))
@@ -190,7 +195,10 @@ def inspect_palm() -> Report:
 
 
 class AnnotatedSublayer(nn.Module):
-    """The Annotated Transformer's `SublayerConnection`: x + dropout(f(norm(x))), its norm written out."""
+    """The Annotated Transformer's `SublayerConnection`: x + dropout(f(norm(x))), its norm written out.
+
+    Shapes: x (..., D) -> (..., D).
+    """
 
     def __init__(self, f: nn.Module, dropout: float = 0.1) -> None:
         super().__init__()
@@ -227,9 +235,9 @@ def measure_annotated_norm(d: int = 512, seeds: int = 5, num_layers: int = 6) ->
             f = FeedForward(d, 4 * d)
             one.append(_distance(x + f(_annotated_norm(x)), _normalize(x + f(x))))
             for _ in range(num_layers):
-                for f in (MultiHeadAttention(d, 8), FeedForward(d, 4 * d)):
-                    annotated = annotated + f(_annotated_norm(annotated))
-                    published = _normalize(published + f(published))
+                for part in (MultiHeadAttention(d, 8), FeedForward(d, 4 * d)):
+                    annotated = annotated + part(_annotated_norm(annotated))
+                    published = _normalize(published + part(published))
             whole.append(_distance(_annotated_norm(annotated), published))
     return AnnotatedNorm(ratio, max(errors), one, whole, num_layers, seeds)
 

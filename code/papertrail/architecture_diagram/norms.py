@@ -126,7 +126,8 @@ def _prove(recording: Recording, result: Node) -> Norm | None:
 
 def _sources(result: Node) -> list[tuple[Node, frozenset[int]]]:
     """Values through which everything that `result` depends on must pass, nearest first."""
-    found, frontier, inside = [], {result.index: result}, set()
+    found: list[tuple[Node, frozenset[int]]] = []
+    frontier, inside = {result.index: result}, set[int]()
     reduced = False
     while frontier and len(inside) <= LARGEST_NORM:
         latest = frontier.pop(max(frontier))

@@ -30,4 +30,5 @@ class Path:
     steps: list[tuple[Step, ...]]
 
     def steps_from(self, node: Node) -> tuple[Step, ...]:
+        """The steps from a value of the path to its end, in running order."""
         return self.steps[self.nodes.index(node)]

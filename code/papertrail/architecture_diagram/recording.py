@@ -42,7 +42,7 @@ class Node:
             was written through another tensor).
         inputs: the values it was computed from.
         output: which of the operation's results it is.
-        value: the tensor.
+        value: the tensor, of any shape.
         calls: the module calls it was made in, outermost first, as indices into `Recording.calls`.
         data: whether it depends on the model's inputs.
         random: whether it depends on random numbers drawn in the run and on no input: a dropout mask.
@@ -81,6 +81,8 @@ class Recording:
 
     def replay(self, start: Node, value: Tensor, end: Node) -> Tensor:
         """Compute `end` again with another value at `start`; whatever does not depend on `start` is kept.
+
+        Shapes: value of any shape, that of `start` -> any shape, that of `end`.
 
         Raises:
             ValueError: a value on the way was written through an overlapping tensor, which cannot be replayed.

@@ -84,6 +84,7 @@ class Streams:
             self.mixed.append(mixed)
 
     def depends(self, node: Node, on: Node) -> bool:
+        """Whether a value was computed from another one."""
         return bool(self.above[node.index] >> on.index & 1)
 
     def _is_sum(self, node: Node) -> bool:
@@ -105,8 +106,9 @@ class Streams:
 
     def operands(self, node: Node) -> list[Node]:
         """What a sum adds, with sums inside it that go nowhere else taken apart."""
-        if node.op == "sum":
-            direct = list(same_stack(node).inputs)
+        stack = same_stack(node) if node.op == "sum" else None
+        if stack is not None:
+            direct = list(stack.inputs)
         elif node.op in FUSED_SUMS:
             direct = [node.inputs[0], node]
         elif node.op in ("index_add", "scatter_add", "index_put"):
@@ -145,7 +147,7 @@ class Streams:
             return (node.inputs[0], Step("part", node)) if whole else None
         if node.op == "where":
             carrier = self._carrier(node.inputs[1:])
-            return carrier and (carrier, Step("part", node))
+            return (carrier, Step("part", node)) if carrier else None
         if node.op in SCALING:
             carrier = self._carrier(node.inputs)
             if carrier is None:
@@ -156,7 +158,7 @@ class Streams:
             carrier = self._carrier(node.inputs)
             if carrier and self._later_state([p for p in node.inputs if p.data]) is carrier:
                 return carrier, Step("earlier", node)
-            return carrier and (carrier, Step("shift", node))
+            return (carrier, Step("shift", node)) if carrier else None
         return None
 
     def _residual_at(self, node: Node) -> bool:
@@ -196,7 +198,9 @@ class Streams:
         return node
 
     def walk_back(self, node: Node) -> Path:
-        nodes, steps = [node], [()]
+        """Back from a value as far as copies, scaling and norms reach."""
+        nodes = [node]
+        steps: list[tuple[Step, ...]] = [()]
         while len(nodes) < MAX_WALK and (step := self.step_back(node)):
             node, what = step
             nodes.append(node)

@@ -14,6 +14,7 @@ and a sub-layer f becomes y = post(x, f(pre(x))). "none" / "dan" is the paper; "
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch.fx
 from torch import Tensor, nn
@@ -128,6 +129,8 @@ class Rule:
 class Add(nn.Module):
     """The letter a: the sub-layer's input plus the value so far.
 
+    Shapes: value and x (..., d_model) -> (..., d_model).
+
     Raises:
         ValueError: the two differ in shape; broadcasting here is always a mistake.
     """
@@ -210,15 +213,21 @@ class Sublayer(nn.Module):
         self.post = Stage(postprocess, d_model=d_model, dropout=dropout, eps=eps)
         self.skip = skip
 
-    def branch(self, x: Tensor, *args, **kwargs) -> Tensor:
-        """What the sub-layer computes from x, before anything is added: f(pre(x))."""
+    def branch(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """What the sub-layer computes from x, before anything is added: f(pre(x)).
+
+        Shapes: x (..., d_model) -> (..., d_model), if f keeps it.
+        """
         return self.f(self.pre(x), *args, **kwargs)
 
     def join(self, value: Tensor, x: Tensor) -> Tensor:
-        """The branch's value and the main path, put together: post(x, value)."""
+        """The branch's value and the main path, put together: post(x, value).
+
+        Shapes: value and x (..., d_model) -> (..., d_model).
+        """
         return self.post(value, x if self.skip is None else self.skip(x))
 
-    def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if isinstance(args, torch.fx.Proxy):  # only when this module is the root of a trace
             args, kwargs = (), {}
         if isinstance(x, Tensor) and x.shape[-1] != self.d_model:

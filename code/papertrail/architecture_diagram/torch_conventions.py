@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from papertrail.architecture_diagram.transformer import (
     Transformer,
     causal_mask,
 )
-from papertrail.experiments import at_least_one, seeded
+from papertrail.experiments import at_least_one, given, seeded
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class TorchAgreement:
 
     @property
     def worst(self) -> float:
+        """The largest of all differences."""
         return max(max(row.forward, row.gradient) for row in self.rows)
 
 
@@ -49,19 +51,20 @@ def _in_order(theirs: nn.Module, ours: nn.Module) -> list[tuple[Tensor, list[Ten
     return [(yours, [mine]) for yours, mine in zip(theirs.parameters(), ours.parameters(), strict=True)]
 
 
-def _beside(ours: EncoderLayer | DecoderLayer, theirs: nn.Module) -> list[tuple[Tensor, list[Tensor]]]:
+def _beside(ours: EncoderLayer | DecoderLayer, theirs: Any) -> list[tuple[Tensor, list[Tensor]]]:
     """Each of torch's parameters with those of ours that, put end to end, hold the same numbers."""
-    attentions = [(ours.self_attention.f, theirs.self_attn)]
+    attentions: list[tuple[Any, Any]] = [(ours.self_attention.f, theirs.self_attn)]
     if isinstance(ours, DecoderLayer):
         attentions.append((ours.cross_attention.f, theirs.multihead_attn))
-    pairs = []
+    pairs: list[tuple[Tensor, list[Tensor]]] = []
     for mine, yours in attentions:
         projections = (mine.query, mine.key, mine.value)
         pairs.append((yours.in_proj_weight, [linear.weight for linear in projections]))
         pairs.append((yours.in_proj_bias, [linear.bias for linear in projections]))
         pairs.extend(_in_order(yours.out_proj, mine.output))
-    pairs.extend(_in_order(theirs.linear1, ours.feed_forward.f.expand))
-    pairs.extend(_in_order(theirs.linear2, ours.feed_forward.f.contract))
+    feed_forward: Any = ours.feed_forward.f
+    pairs.extend(_in_order(theirs.linear1, feed_forward.expand))
+    pairs.extend(_in_order(theirs.linear2, feed_forward.contract))
     my_norms = [module for module in ours.modules() if isinstance(module, nn.LayerNorm)]
     your_norms = [module for module in theirs.modules() if isinstance(module, nn.LayerNorm)]
     for mine, yours in zip(my_norms, your_norms, strict=True):
@@ -72,7 +75,12 @@ def _beside(ours: EncoderLayer | DecoderLayer, theirs: nn.Module) -> list[tuple[
 def _compare_layers(decoder: bool, norm_first: bool, dtype: torch.dtype, seed: int) -> tuple[float, float]:
     """Forward and gradient difference of one layer at one seed, with a causal and a padding mask in play."""
     rule = PRE_LN if norm_first else PUBLISHED
-    options = {"dropout": 0.0, "batch_first": True, "norm_first": norm_first, "layer_norm_eps": 1e-6}
+    options: dict[str, Any] = {
+        "dropout": 0.0,
+        "batch_first": True,
+        "norm_first": norm_first,
+        "layer_norm_eps": 1e-6,
+    }
     with seeded(seed):
         theirs = (nn.TransformerDecoderLayer if decoder else nn.TransformerEncoderLayer)(32, 4, 64, **options)
         layer = DecoderLayer if decoder else EncoderLayer
@@ -87,7 +95,7 @@ def _compare_layers(decoder: bool, norm_first: bool, dtype: torch.dtype, seed: i
         direction = torch.randn(3, 7, 32, dtype=dtype)  # a plain sum has no gradient through a norm
     real = torch.arange(7) < torch.tensor([[7], [5], [2]])  # (3, 7) bool, True at real tokens
 
-    def run(module: nn.Module, *masks: Tensor, **named: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def run(module: nn.Module, *masks: Tensor, **named: Tensor) -> tuple[Tensor, list[Tensor | None]]:
         inputs = [x.clone().requires_grad_()] + [memory.clone().requires_grad_()] * decoder
         out = module(*inputs, *masks, **named)
         (out * direction).sum().backward()
@@ -101,8 +109,9 @@ def _compare_layers(decoder: bool, norm_first: bool, dtype: torch.dtype, seed: i
         out, grads = run(theirs, src_key_padding_mask=~real)
     for parameter, mine in _beside(ours, theirs):
         grads.append(parameter.grad)
-        my_grads.append(torch.cat([part.grad for part in mine]))
-    return relative(my_out, out), max(relative(a, b) for a, b in zip(my_grads, grads, strict=True))
+        my_grads.append(torch.cat([given(part.grad) for part in mine]))
+    pairs = zip(my_grads, grads, strict=True)
+    return relative(my_out, out), max(relative(given(a), given(b)) for a, b in pairs)
 
 
 def measure_torch_agreement(dtype: torch.dtype = torch.float64, seeds: int = 3) -> TorchAgreement:
@@ -192,7 +201,7 @@ def measure_torch_conventions(
         raise ValueError("depths: is empty; allowed are one or more numbers of layers")
     at_least_one(seeds=seeds, depths=min(depths))
     d_model = 64
-    options = {"dim_feedforward": 256, "dropout": 0.0, "batch_first": True}
+    options: dict[str, Any] = {"dim_feedforward": 256, "dropout": 0.0, "batch_first": True}
     without = torch.zeros(seeds, len(depths))
     with_norm, extra = torch.zeros(seeds, len(depths)), torch.zeros(seeds, len(spreads))
     for seed in range(seeds):

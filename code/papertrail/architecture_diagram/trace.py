@@ -2,6 +2,7 @@
 
 import textwrap
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 WORDS = {"norm": "norm", "dropout": "drop", "scale": "scale", "gate": "gate"}
 PLACES = {
@@ -60,6 +61,7 @@ class Trace:
 
     @property
     def parallel(self) -> bool:
+        """Whether several branches leave at one point and meet in one sum."""
         return len(self.branches) > 1
 
     @property
@@ -113,7 +115,10 @@ def _nest(text: str, steps: tuple[str, ...]) -> str:
     return text
 
 
-def shared(values: list) -> object:
+Shared = TypeVar("Shared")
+
+
+def shared(values: list[Shared]) -> Shared | str:
     """The one value that all have, or "hybrid"."""
     return values[0] if all(value == values[0] for value in values) else "hybrid"
 
@@ -141,14 +146,17 @@ class Stack:
 
     @property
     def num_blocks(self) -> int:
+        """How many blocks were found."""
         return len(self.blocks)
 
     @property
     def placement(self) -> str:
+        """Where all sums have their norm, or "hybrid" where they differ."""
         return shared([trace.placement for block in self.blocks for trace in block])
 
     @property
     def parallel(self) -> bool | str:
+        """Whether blocks have parallel branches, or "hybrid" where they differ."""
         return shared([any(trace.parallel for trace in block) for block in self.blocks])
 
     @property
@@ -172,18 +180,22 @@ class Report:
 
     @property
     def placement(self) -> str:
+        """Where all stacks have their norms, or "hybrid"."""
         return shared([stack.placement for stack in self.stacks])
 
     @property
     def norm(self) -> str:
+        """The kind of norm of all stacks, or "hybrid"."""
         return shared([stack.norm for stack in self.stacks])
 
     @property
     def parallel(self) -> bool | str:
+        """Whether the stacks have parallel branches, or "hybrid"."""
         return shared([stack.parallel for stack in self.stacks])
 
     @property
     def final_norm(self) -> bool | str:
+        """Whether a norm follows the last block of each stack, or "hybrid"."""
         return shared([stack.final_norm for stack in self.stacks])
 
     @property

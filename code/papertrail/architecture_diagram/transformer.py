@@ -8,7 +8,9 @@ Letters in shapes: B batch, S source length, T target length, D d_model, H heads
 A boolean mask says who may attend to what: True = may attend. (torch.nn's attention masks mean the opposite.)
 """
 
+import functools
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +22,8 @@ from papertrail.architecture_diagram.sublayer import Stage, Sublayer
 def xavier(module: nn.Module) -> None:
     """Start a module's linear maps Xavier normal, N(0, 2 / (n_in + n_out)), and their biases at 0."""
     for linear in module.children():
+        if not isinstance(linear, nn.Linear):
+            continue
         nn.init.xavier_normal_(linear.weight)
         if linear.bias is not None:
             nn.init.zeros_(linear.bias)
@@ -104,10 +108,16 @@ class EncoderLayer(nn.Module):
         eps: float = 1e-6,
     ) -> None:
         super().__init__()
-        rule = {"preprocess": preprocess, "postprocess": postprocess}
-        rule |= {"d_model": d_model, "dropout": dropout, "eps": eps}
-        self.self_attention = Sublayer(MultiHeadAttention(d_model, num_heads, d_k, bias), **rule)
-        self.feed_forward = Sublayer(FeedForward(d_model, d_ff), **rule)
+        rule = functools.partial(
+            Sublayer,
+            preprocess=preprocess,
+            postprocess=postprocess,
+            d_model=d_model,
+            dropout=dropout,
+            eps=eps,
+        )
+        self.self_attention = rule(MultiHeadAttention(d_model, num_heads, d_k, bias))
+        self.feed_forward = rule(FeedForward(d_model, d_ff))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         x = self.self_attention(x, mask=mask)
@@ -135,11 +145,17 @@ class DecoderLayer(nn.Module):
         eps: float = 1e-6,
     ) -> None:
         super().__init__()
-        rule = {"preprocess": preprocess, "postprocess": postprocess}
-        rule |= {"d_model": d_model, "dropout": dropout, "eps": eps}
-        self.self_attention = Sublayer(MultiHeadAttention(d_model, num_heads, d_k, bias), **rule)
-        self.cross_attention = Sublayer(MultiHeadAttention(d_model, num_heads, d_k, bias), **rule)
-        self.feed_forward = Sublayer(FeedForward(d_model, d_ff), **rule)
+        rule = functools.partial(
+            Sublayer,
+            preprocess=preprocess,
+            postprocess=postprocess,
+            d_model=d_model,
+            dropout=dropout,
+            eps=eps,
+        )
+        self.self_attention = rule(MultiHeadAttention(d_model, num_heads, d_k, bias))
+        self.cross_attention = rule(MultiHeadAttention(d_model, num_heads, d_k, bias))
+        self.feed_forward = rule(FeedForward(d_model, d_ff))
 
     def forward(
         self, x: Tensor, memory: Tensor, mask: Tensor | None = None, memory_mask: Tensor | None = None
@@ -291,17 +307,20 @@ class Transformer(nn.Module):
     @classmethod
     def base(cls, vocab_size: int, *, preprocess: str = "none", postprocess: str = "dan") -> "Transformer":
         """The base model of Table 3."""
-        rule = {"preprocess": preprocess, "postprocess": postprocess}
-        return cls(vocab_size, d_model=512, num_heads=8, d_ff=2048, num_layers=6, dropout=0.1, **rule)
+        sizes: dict[str, Any] = {"d_model": 512, "num_heads": 8, "d_ff": 2048, "num_layers": 6}
+        return cls(vocab_size, **sizes, dropout=0.1, preprocess=preprocess, postprocess=postprocess)
 
     @classmethod
     def big(cls, vocab_size: int, *, preprocess: str = "none", postprocess: str = "dan") -> "Transformer":
         """The big model of Table 3."""
-        rule = {"preprocess": preprocess, "postprocess": postprocess}
-        return cls(vocab_size, d_model=1024, num_heads=16, d_ff=4096, num_layers=6, dropout=0.3, **rule)
+        sizes: dict[str, Any] = {"d_model": 1024, "num_heads": 16, "d_ff": 4096, "num_layers": 6}
+        return cls(vocab_size, **sizes, dropout=0.3, preprocess=preprocess, postprocess=postprocess)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Embedding times sqrt(d_model), plus positions, then dropout (sections 3.4, 3.5 and 5.4)."""
+        """Embedding times sqrt(d_model), plus positions, then dropout (sections 3.4, 3.5 and 5.4).
+
+        Shapes: tokens (B, T) -> (B, T, D).
+        """
         scaled = self.embedding(tokens) * math.sqrt(self.d_model)  # (B, T, D)
         return self.dropout(scaled + sinusoidal_positions(tokens.shape[1], self.d_model).to(scaled))
 

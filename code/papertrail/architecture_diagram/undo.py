@@ -25,17 +25,24 @@ class Memory:
         self._kept: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
 
     def note(self, tensor: Tensor) -> None:
-        """This tensor was there before the run, or was made where nobody saw it."""
+        """This tensor was there before the run, or was made where nobody saw it.
+
+        Shapes: tensor of any shape.
+        """
         self.outside.add(storage_of(tensor))
 
     def before_write(self, tensor: Tensor) -> None:
-        """Keep a copy of all the memory that a write through this tensor, or through any view of it, may change."""
+        """Keep a copy of all the memory that a write through this tensor, or through any view of it, may change.
+
+        Shapes: tensor of any shape.
+        """
         key = storage_of(tensor)
         if key in self.outside and key not in self._kept:
             storage = tensor.untyped_storage()
             self._kept[key] = storage, storage.clone()
 
     def restore(self) -> None:
+        """Write back all that was kept, and undo changes of size."""
         for storage, value in self._kept.values():
             if storage.nbytes() != value.nbytes():
                 storage.resize_(value.nbytes())
@@ -43,7 +50,10 @@ class Memory:
 
 
 def storage_of(tensor: Tensor) -> int:
-    """What tells whether two tensors share memory."""
+    """What tells whether two tensors share memory.
+
+    Shapes: tensor of any shape.
+    """
     try:
         return tensor.untyped_storage()._cdata
     except (NotImplementedError, RuntimeError):  # a tensor without memory of its own

@@ -76,6 +76,7 @@ class Entry:
 
     @property
     def expected(self) -> dict[str, Any]:
+        """What the inspector should find, by field of its report."""
         return {name: getattr(self, name) for name in ("placement", "norm", "parallel", "final_norm")}
 
 
@@ -107,7 +108,10 @@ def hugging_face(
 
 
 def example_inputs(kind: str) -> dict[str, Tensor]:
-    """Small inputs: "text", "text pair" (encoder-decoder), "image", "sound", "spectrogram" or "vectors"."""
+    """Small inputs: "text", "text pair" (encoder-decoder), "image", "sound", "spectrogram" or "vectors".
+
+    Shapes: those of the models: token ids (B, T), an image (B, 3, H, W), sound (B, T), vectors (B, T, D).
+    """
     generator = torch.Generator().manual_seed(1)
     if kind == "image":
         return {"pixel_values": torch.randn(1, 3, 32, 32, generator=generator)}
@@ -135,6 +139,8 @@ class PaLMBlock(nn.Module):
     """y = x + MLP(LayerNorm(x)) + Attention(LayerNorm(x)), no biases (Chowdhery et al. 2022, section 2).
 
     The layout is the paper's; sizes, attention and MLP are ours.
+
+    Shapes: x (B, T, D) -> (B, T, D).
     """
 
     def __init__(self) -> None:
@@ -155,7 +161,10 @@ def _blocks(make: Callable[[], nn.Module], final_norm: bool = True) -> nn.Sequen
 
 
 class NamedInput(nn.Module):
-    """Call a stack with its input by name, as the zoo calls every model."""
+    """Call a stack with its input by name, as the zoo calls every model.
+
+    Shapes: x (B, T, D) -> what the stack makes of it, (B, T, D).
+    """
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -253,8 +262,8 @@ class Found:
     year: int
     placement: str
     norm: str
-    parallel: bool
-    final_norm: bool
+    parallel: bool | str
+    final_norm: bool | str
     num_blocks: int
     probe: str
     written_out: bool

@@ -20,6 +20,7 @@ import os
 import re
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm import tqdm
@@ -110,7 +111,11 @@ def collect(course: Course, options: argparse.Namespace) -> int:
 
 
 def grade(course: Course, options: argparse.Namespace) -> int:
-    """Grade what was collected and not graded yet."""
+    """Grade what was collected and not graded yet.
+
+    Raises:
+        Mistake: nothing was collected from a student who was asked for.
+    """
     from . import gradebook, grading
     from .collecting import read_roster
     from .sandbox import Limits, ready
@@ -159,7 +164,11 @@ def marks(course: Course, options: argparse.Namespace) -> int:
 
 
 def feedback(course: Course, options: argparse.Namespace) -> int:
-    """Write the pages that students get back."""
+    """Write the pages that students get back.
+
+    Raises:
+        Mistake: the chapter has no release.
+    """
     from . import gradebook, grading
 
     students = [
@@ -247,14 +256,22 @@ def trial(course: Course, options: argparse.Namespace) -> int:
 
 
 def positive(text: str) -> int:
-    """A whole number of at least 1."""
+    """A whole number of at least 1.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
 
 
 def chapter_name(text: str) -> str:
-    """A chapter's name, which is also the name of folders."""
+    """A chapter's name, which is also the name of folders.
+
+    Raises:
+        ArgumentTypeError: it has other characters than lower-case letters, digits and _.
+    """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", text):
         raise argparse.ArgumentTypeError(
             f"expected a chapter's name such as architecture_diagram, got {text!r}"
@@ -274,10 +291,9 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(function, with_chapter: bool = True) -> argparse.ArgumentParser:
-        one = commands.add_parser(
-            function.__name__, help=function.__doc__.splitlines()[0], description=function.__doc__
-        )
+    def command(function: Callable[..., int], with_chapter: bool = True) -> argparse.ArgumentParser:
+        says = function.__doc__ or ""
+        one = commands.add_parser(function.__name__, help=says.partition("\n")[0], description=says)
         one.set_defaults(function=function)
         if with_chapter:
             one.add_argument(

@@ -11,10 +11,12 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from .parsing import MAX_BYTES
 
@@ -75,7 +77,7 @@ class Budget:
     def __init__(self, total: int, says: str) -> None:
         self.left, self.says = total, says
 
-    def read(self, stream: io.BufferedIOBase, limit: int) -> bytes:
+    def read(self, stream: IO[bytes], limit: int) -> bytes:
         """All of a stream.
 
         Raises:
@@ -168,7 +170,7 @@ def _member_problem(info: zipfile.ZipInfo, name: str) -> str:
     return ""
 
 
-def _opened(file: io.BufferedIOBase, most: int) -> tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]:
+def _opened(file: IO[bytes], most: int) -> tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]:
     """An archive and its members, folders left out.
 
     Raises:
@@ -184,7 +186,7 @@ def _opened(file: io.BufferedIOBase, most: int) -> tuple[zipfile.ZipFile, list[z
     return archive, [info for info in infos if not info.orig_filename.endswith("/")]
 
 
-def _from_zip(file: io.BufferedIOBase, budget: Budget, outer: Found | None = None) -> Iterator[Found]:
+def _from_zip(file: IO[bytes], budget: Budget, outer: Found | None = None) -> Iterator[Found]:
     """The files in an archive; in a student's own one (`outer`), no further archive is opened."""
     archive, infos = _opened(file, MAX_INNER_MEMBERS if outer else MAX_MEMBERS)
     with archive:
@@ -202,12 +204,12 @@ def _from_zip(file: io.BufferedIOBase, budget: Budget, outer: Found | None = Non
             if problem:
                 yield found
             else:
-                yield from _with_content(
-                    found, lambda info=info: archive.open(info), budget, nested=outer is not None
-                )
+                yield from _with_content(found, partial(archive.open, info), budget, nested=outer is not None)
 
 
-def _with_content(found: Found, opening, budget: Budget, nested: bool) -> Iterator[Found]:
+def _with_content(
+    found: Found, opening: Callable[[], IO[bytes]], budget: Budget, nested: bool
+) -> Iterator[Found]:
     """A found file with its bytes; for a student's archive, the files in it."""
 
     def but(content: bytes = b"", problem: str = "") -> Found:
@@ -306,7 +308,7 @@ def _from_disk(files: Iterator[tuple[str, Path]], budget: Budget) -> Iterator[Fo
         if problem:
             yield found
         else:
-            yield from _with_content(found, lambda path=path: _open_plain(path), budget, nested=False)
+            yield from _with_content(found, partial(_open_plain, path), budget, nested=False)
 
 
 def find(source: Path) -> Iterator[Found]:

@@ -125,13 +125,13 @@ def _mistakes(notebook: nbformat.NotebookNode) -> dict[str, list[Mistake]]:
     """The known mistakes by exercise."""
     mistakes: dict[str, list[Mistake]] = {}
     for at, cell in enumerate(notebook.cells, start=1):
-        if not is_mistake(cell):
+        head = MISTAKE.match(cell.source) if is_mistake(cell) else None
+        if head is None:
             if cell.cell_type == "code" and MEANT_AS_MISTAKE.search(cell.source):  # students would get it
                 raise ValueError(
                     f"cell {at}: a known mistake starts with one line '### MISTAKE exercise: what is wrong'"
                 )
             continue
-        head = MISTAKE.match(cell.source)
         found = mistakes.setdefault(head["exercise"], [])
         if head["says"] in [mistake.says for mistake in found]:
             raise ValueError(
@@ -180,10 +180,10 @@ def _exercise(name: str, cells: dict[str, nbformat.NotebookNode], mistakes: list
     """The exercise of a graded cell."""
     order, cell, exercise = list(cells), cells[name], name.removesuffix(PROBES)
     answer = cells.get(exercise)
-    before = answer is not None and order.index(exercise) < order.index(name)
     hidden = _hidden(cell.source)
     if (
-        not before
+        answer is None
+        or order.index(exercise) > order.index(name)
         or answer.cell_type != "code"
         or not marks(answer).get("solution")
         or marks(answer).get("grade")

@@ -147,8 +147,8 @@ def collect(course: Course, chapter: str, source: Path) -> list[Row]:
             found = replace(found, problem=found.problem or problem)
             theirs.setdefault(student.id, []).append(found)
     rows.sort(key=lambda row: row.file)
-    for student, files in sorted(theirs.items()):
-        rows += _settle(files, student, course.submitted(student, chapter), release)
+    for name, files in sorted(theirs.items()):
+        rows += _settle(files, name, course.submitted(name, chapter), release)
     write(
         course.report(chapter, "collected"),
         table([*_earlier(course, chapter, students.keys() - theirs.keys()), *rows]),

@@ -76,9 +76,8 @@ def shape(value: object, depth: int = 0) -> tuple[int, ...] | None:
     if not isinstance(value, list) or depth > DEEPEST:
         return None
     parts = {shape(part, depth + 1) for part in value}
-    if len(parts) > 1 or None in parts:
-        return None
-    return (len(value), *(parts.pop() if parts else ()))
+    inner = parts.pop() if parts else ()
+    return None if parts or inner is None else (len(value), *inner)
 
 
 def finite(value: object, depth: int = 0) -> bool:

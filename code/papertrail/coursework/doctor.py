@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import psutil
 
@@ -94,7 +95,7 @@ class Finding:
     seen: str
 
 
-def _answers(outcome: sandbox.Outcome) -> dict[str, object]:
+def _answers(outcome: sandbox.Outcome) -> dict[str, Any]:
     """What the probes of all cells sent: the value, or the error's name."""
     return {one["name"]: one.get("value", one.get("error")) for cell in outcome.cells for one in cell.sent}
 

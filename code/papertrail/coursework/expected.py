@@ -39,7 +39,7 @@ def _cells(assignment: Assignment) -> tuple[list[str], dict[tuple[str, str | Non
         if cell.cell_type != "code" or is_mistake(cell):
             continue
         cells.append(cell.source)
-        if exercise := graded.get(marks(cell).get("grade_id")):
+        if exercise := graded.get(marks(cell).get("grade_id", "")):
             where[exercise.name, None] = len(cells) - 1
             for mistake in exercise.mistakes:
                 cells += [mistake.code, exercise.graded]

@@ -13,10 +13,12 @@ import re
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import bleach
 import nbformat
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde, GenerateAssignment, GenerateFeedback
 from nbgrader.converters.base import BaseConverter, NbGraderException
@@ -48,10 +50,13 @@ if (PROGRAMS := str(Path(sys.executable).parent)) not in os.environ.get("PATH", 
     os.environ["PATH"] = os.pathsep.join([PROGRAMS, os.environ.get("PATH", "")])
 
 
+Resources = dict[str, Any]  # what nbgrader's steps hand on to one another
+
+
 class RemoveAuthorsCells(NbGraderPreprocessor):
     """Leaves out of a release what is for authors only: known mistakes, and text marked so."""
 
-    def preprocess(self, nb, resources):
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
         """Drop those cells."""
         nb.cells = [
             cell for cell in nb.cells if not (is_mistake(cell) or cell.source.startswith(AUTHORS_ONLY))
@@ -76,7 +81,7 @@ def report_lines(verdicts: list[dict], rule: list[str]) -> str:
 class Judged(NbGraderPreprocessor):
     """Puts the verdicts of the sandboxed run under the graded cells. All other outputs are gone already."""
 
-    def preprocess(self, nb, resources):
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
         """Read the result of this student and write its lines.
 
         Raises:
@@ -100,13 +105,13 @@ class Judged(NbGraderPreprocessor):
 class SaveJudged(SaveAutoGrades):
     """Saves the sandboxed run's scores; a cell that a person grades is left to nbgrader."""
 
-    def preprocess(self, nb, resources):
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
         """Remember the result, then save cell by cell."""
         self.exercises = resources["papertrail"]["exercises"]
         self.changed = resources["papertrail"].get("changed", [])
         return super().preprocess(nb, resources)
 
-    def _add_score(self, cell, resources):
+    def _add_score(self, cell: NotebookNode, resources: Resources) -> None:
         """Save a cell's score. A person's mark stands; where the answer changed they are asked to look again."""
         name = cell.metadata.nbgrader["grade_id"]
         grade = self.gradebook.find_grade(name, self.notebook_id, self.assignment_id, self.student_id)
@@ -126,7 +131,7 @@ class SaveJudged(SaveAutoGrades):
 class MarkPending(NbGraderPreprocessor):
     """Marks the cells that a person has yet to grade, so that a page does not show them as worth nothing."""
 
-    def preprocess(self, nb, resources):
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
         """Ask the gradebook, cell by cell."""
         names = resources["nbgrader"]
         names["so_far"] = False
@@ -206,6 +211,18 @@ def configuration(course: Course) -> Config:
     return config
 
 
+class Said(logging.Handler):
+    """Keeps what is logged, as text."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a message."""
+        self.messages.append(record.getMessage())
+
+
 def convert(kind: type[BaseConverter], course: Course, chapter: str, student: str = "*") -> None:
     """Run one of nbgrader's converters, anew even where it has run before.
 
@@ -217,18 +234,16 @@ def convert(kind: type[BaseConverter], course: Course, chapter: str, student: st
     directory.assignment_id, directory.student_id = chapter, student
     converter = kind(coursedir=directory, config=config)
     converter.force = True
-    said: list[str] = []
-    handler = logging.Handler(logging.ERROR)
-    handler.emit = lambda record: said.append(record.getMessage())
+    said = Said(logging.ERROR)
     log = logging.getLogger(f"papertrail.nbgrader.{kind.__name__}")
-    log.propagate, log.handlers = False, [handler]
+    log.propagate, log.handlers = False, [said]
     converter.log = log
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SAWarning)  # of nbgrader's own queries
             converter.start()
     except NbGraderException as error:
-        raise NbGraderException("; ".join(said[:3]) or str(error)) from error
+        raise NbGraderException("; ".join(said.messages[:3]) or str(error)) from error
 
 
 def release(course: Course, chapter: str) -> nbformat.NotebookNode:

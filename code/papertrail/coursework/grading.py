@@ -9,8 +9,9 @@ import datetime
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import nbformat
 
@@ -76,6 +77,10 @@ def digest_of(content: bytes, fingerprint: str) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
+# Given jobs, it gives each back as it comes ready, with its result or with what went wrong.
+Runner = Callable[[list[Job]], Iterator[tuple[Job, dict | BaseException]]]
+
+
 def make_job(student: str, notebook: nbformat.NotebookNode, digest: str, seed: str, expected: dict,
              graded: dict[str, str], limits: sandbox.Limits) -> Job:  # fmt: skip
     """The job for a cleaned notebook.
@@ -84,7 +89,11 @@ def make_job(student: str, notebook: nbformat.NotebookNode, digest: str, seed: s
         expected: as `read_expected` gives it.
         graded: for each exercise, the source of its graded cell, hidden part included.
     """
-    cells, positions, own, at, solutions = [], [], [], {}, {}
+    cells: list[str] = []
+    positions: list[int] = []
+    own: list[str] = []
+    at: dict[str, int] = {}
+    solutions: dict[str, str] = {}
     by_hand = {
         marks(cell)["grade_id"]: hashlib.sha256(cell.source.encode()).hexdigest()
         for cell in notebook.cells
@@ -136,7 +145,7 @@ def grade_one(job: Job) -> dict:
         sandbox.SandboxError: the sandbox does not work here, or broke down.
     """
     outcome = sandbox.run(job.cells, job.seed, job.limits)
-    exercises = {}
+    exercises: dict[str, dict[str, Any]] = {}
     for name, exercise in job.exercises.items():
         others = [source for source in job.own if source is not exercise.solution]
         rule = forbidden_uses(exercise.solution, others, exercise.forbidden)
@@ -145,7 +154,8 @@ def grade_one(job: Job) -> dict:
             {"name": probe.name, "passed": verdict.passed and not rule, "points": 0.0 if rule else verdict.points,
              "worth": probe.points, "message": verdict.message}
             for probe, verdict in zip(exercise.probes, verdicts, strict=True)]}  # fmt: skip
-    notes, cell_notes = [], {}
+    notes: list[str] = []
+    cell_notes: dict[str, str] = {}
     for at, why in outcome.notes:
         if at is None:
             notes.append(why)
@@ -226,7 +236,7 @@ class Grader:
             write(cleaned / "timestamp.txt", stamp.read_bytes())
         return make_job(student, notebook, digest, self.seed, self.expected, self.graded, self.limits)
 
-    def grade(self, students: list[str], run, force: bool = False) -> Iterator[Row]:
+    def grade(self, students: list[str], run: Runner, force: bool = False) -> Iterator[Row]:
         """Grade submissions as they come ready; each is stored and entered before its row is given.
 
         Args:
@@ -237,7 +247,7 @@ class Grader:
         for start in range(0, len(students), AT_A_TIME):
             yield from self._grade_some(students[start : start + AT_A_TIME], run, force)
 
-    def _grade_some(self, students: list[str], run, force: bool) -> Iterator[Row]:
+    def _grade_some(self, students: list[str], run: Runner, force: bool) -> Iterator[Row]:
         """Grade as many submissions as may wait in memory together."""
         from . import gradebook
 
@@ -274,7 +284,7 @@ class Grader:
             yield Row(job.student, "graded", result["score"], "; ".join(result["notes"]))
 
 
-def local(workers: int):
+def local(workers: int) -> Runner:
     """Run jobs on this machine, `workers` at a time."""
 
     def run(jobs: list[Job]) -> Iterator[tuple[Job, dict | BaseException]]:
@@ -289,7 +299,7 @@ def local(workers: int):
     return run
 
 
-def on_cluster(address: str, retries: int = 2, timeout: float = 20.0):
+def on_cluster(address: str, retries: int = 2, timeout: float = 20.0) -> Runner:
     """Run jobs on the Dask cluster whose scheduler is at `address`; a job whose worker died runs again elsewhere.
 
     Every worker's machine needs the grading packages, bubblewrap and the students' environment.

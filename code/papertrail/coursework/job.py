@@ -15,13 +15,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from pathlib import Path
 from subprocess import DEVNULL
+from typing import Any
 
 # Notebooks are not validated here (the grader has done that), and this optional part of the validator costs two
 # seconds of CPU to import: more than everything else in this process.
-sys.modules["rfc3987_syntax"] = None
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # Python's own way to refuse an import
 
 import nbformat
 import psutil
@@ -30,6 +33,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionComplete, DeadKernelError
+from nbformat import NotebookNode
 
 from .probes import MIME
 from .sandbox import NOBODY, Cell, Limits, Outcome, call_filter, inner_command
@@ -44,15 +48,19 @@ KEPT = ("name", "value", "error", "text", "points", "tolerance", "says")
 class Client(NotebookClient):
     """A notebook client that keeps the messages of probes and nothing else."""
 
-    def __init__(self, *args, limits: Limits, **kwargs):
+    def __init__(self, *args: Any, limits: Limits, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.limits = limits
         self.shown = 0
         self.sent: list[dict] = []
         self.error = self.text = ""
 
-    def process_message(self, msg, cell, cell_index):
-        """Take a probe's message, note an error, count the rest; a malformed message is dropped."""
+    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> None:
+        """Take a probe's message, note an error, count the rest; a malformed message is dropped.
+
+        Raises:
+            CellExecutionComplete: the kernel is idle, so the cell is done; this is how nbclient is told.
+        """
         kind, content = msg.get("msg_type"), msg.get("content")
         if not isinstance(content, dict):
             return
@@ -79,9 +87,10 @@ class Client(NotebookClient):
 class Watch:
     """Looks at what the kernel's processes use, and interrupts or ends them when it is too much."""
 
-    def __init__(self, client: Client, limits: Limits, deadline: float):
-        self.client, self.limits, self.deadline = client, limits, deadline
-        self.process = psutil.Process(client.km.provisioner.process.pid)
+    def __init__(self, client: Client, manager: AsyncKernelManager, limits: Limits, deadline: float) -> None:
+        self.client, self.manager, self.limits, self.deadline = client, manager, limits, deadline
+        started: Any = manager.provisioner  # a LocalProvisioner, whose process runs by now
+        self.process = psutil.Process(started.process.pid)
         self.peak, self.cpu, self.before, self.why, self.ended = 0, 0.0, 0.0, "", False
         self.began = time.monotonic()
         self.asked: float | None = None
@@ -127,12 +136,12 @@ class Watch:
                 else f"{limits.cell_wall:g} s"
             )
             self.why, self.asked = f"took longer than {slow}", time.monotonic()
-            await self.client.km.interrupt_kernel()
+            await self.manager.interrupt_kernel()
 
     async def end(self, why: str) -> None:
         """End the kernel and all its processes."""
         self.why, self.ended = why, True
-        await self.client.km.signal_kernel(9)
+        await self.manager.signal_kernel(9)
 
 
 def filled_pipe(content: bytes) -> int:
@@ -156,8 +165,14 @@ def why_not(run: Path, base: Path, limits: Limits) -> str:
 
 
 @contextlib.asynccontextmanager
-async def kernel(folder: Path, base: Path, seed: str, limits: Limits, deadline: float):
-    """A client with a fresh kernel in the sandbox, and the watch over it; both are gone afterwards."""
+async def kernel(
+    folder: Path, base: Path, seed: str, limits: Limits, deadline: float
+) -> AsyncIterator[tuple[Client, "Watch"]]:
+    """A client with a fresh kernel in the sandbox, and the watch over it; both are gone afterwards.
+
+    Raises:
+        RuntimeError: the kernel does not start; the message is what the sandbox said.
+    """
     specs = folder / "kernels" / "boxed"
     specs.mkdir(parents=True, exist_ok=True)
     # A new folder for each kernel: what an earlier one left behind, or leaves while it dies, is in no one's way.
@@ -189,7 +204,7 @@ async def kernel(folder: Path, base: Path, seed: str, limits: Limits, deadline: 
     os.close(calls)
     watching = None
     try:
-        watch = Watch(client, limits, deadline)
+        watch = Watch(client, manager, limits, deadline)
         watching = asyncio.create_task(watch.look())
         try:
             await client.async_start_new_kernel_client()
@@ -200,14 +215,20 @@ async def kernel(folder: Path, base: Path, seed: str, limits: Limits, deadline: 
         if watching:
             watching.cancel()
         with contextlib.suppress(Exception):
-            client.kc.stop_channels()
+            if client.kc is not None:
+                client.kc.stop_channels()
         with contextlib.suppress(Exception):
             await manager.shutdown_kernel(now=True)
         context.destroy(linger=0)
         shutil.rmtree(run, ignore_errors=True)
 
 
-async def one_pass(cells: list[str], left_out: set[int], outcome: Outcome, start) -> tuple[int | None, str]:
+async def one_pass(
+    cells: list[str],
+    left_out: set[int],
+    outcome: Outcome,
+    start: AbstractAsyncContextManager[tuple[Client, Watch]],
+) -> tuple[int | None, str]:
     """Run the cells that are not left out, into `outcome`; returns the cell that ended the kernel, with the reason."""
     async with start as (client, watch):
         try:
@@ -239,15 +260,16 @@ async def one_pass(cells: list[str], left_out: set[int], outcome: Outcome, start
 
 async def execute(cells: list[str], seed: str, limits: Limits, folder: Path, base: Path) -> Outcome:
     """Run the cells; one that ends its kernel is left out of a new run of the others, up to RESTARTS times."""
-    outcome, left_out = Outcome([Cell() for _ in cells], []), set()
+    outcome = Outcome([Cell() for _ in cells], [])
+    left_out: set[int] = set()
     deadline = time.monotonic() + limits.whole_wall
     for _ in range(RESTARTS + 1):
         guilty, why = await one_pass(cells, left_out, outcome, kernel(folder, base, seed, limits, deadline))
         if guilty is None:
             break
-        outcome.notes.append([guilty, why])
+        outcome.notes.append((guilty, why))
         if time.monotonic() > deadline:
-            outcome.notes.append([None, f"all cells together took longer than {limits.whole_wall:g} s"])
+            outcome.notes.append((None, f"all cells together took longer than {limits.whole_wall:g} s"))
             break
         slow = {index for index, cell in enumerate(outcome.cells) if cell.ended == "too slow"}
         left_out |= {guilty, *slow}
@@ -255,6 +277,7 @@ async def execute(cells: list[str], seed: str, limits: Limits, folder: Path, bas
 
 
 def main() -> int:
+    """Read the job from standard input, run it, and write the outcome to standard output."""
     folder, base = map(Path, sys.argv[1:3])
     out = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing else may write where the outcome goes

@@ -10,6 +10,7 @@ import copy
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 BINARY = {
     ast.Add: (ast.Sub, ast.Mult), ast.Sub: (ast.Add, ast.Mult), ast.Mult: (ast.Div, ast.Add),
@@ -58,10 +59,9 @@ def _other_operators(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.AugAssign(node.target, operator(), node.value)
     elif isinstance(node, ast.Compare):
         for at, op in enumerate(node.ops):
-            for operator in COMPARED.get(type(op), ()):
-                yield ast.Compare(
-                    node.left, [*node.ops[:at], operator(), *node.ops[at + 1 :]], node.comparators
-                )
+            for comparison in COMPARED.get(type(op), ()):
+                changed = [*node.ops[:at], comparison(), *node.ops[at + 1 :]]
+                yield ast.Compare(node.left, changed, node.comparators)
     elif isinstance(node, ast.BoolOp):
         yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
 
@@ -148,6 +148,11 @@ def _parses(code: str) -> bool:
     return True
 
 
+def _line(node: Any) -> int:
+    """The line of a node that may change; all of them stand on one."""
+    return node.lineno
+
+
 def mutants(code: str) -> list[Mutant]:
     """Every mutant of `code`, in the order of its lines, none twice."""
     tree = ast.parse(code)
@@ -164,5 +169,5 @@ def mutants(code: str) -> list[Mutant]:
             finally:
                 _put(parent, name, at, node)
             if changed != original and changed not in found and _parses(changed):
-                found[changed] = Mutant(node.lineno, ast.unparse(node), ast.unparse(other), changed)
+                found[changed] = Mutant(_line(node), ast.unparse(node), ast.unparse(other), changed)
     return sorted(found.values(), key=lambda mutant: mutant.line)

@@ -207,9 +207,9 @@ def read_notebook(content: bytes) -> nbformat.NotebookNode:
         Exception
     ) as error:  # not only ValidationError: nbformat stumbles over odd values while it words one
         where = list(getattr(error, "absolute_path", ()))
-        place = f"Cell {where[1] + 1}" if len(where) > 1 and isinstance(where[1], int) else "The notebook"
+        at = f"Cell {where[1] + 1}" if len(where) > 1 and isinstance(where[1], int) else "The notebook"
         field = next((f" (its {part})" for part in where[2:] if isinstance(part, str)), "")
-        raise Unreadable(f"{place}{field} is not as the notebook format has it. {AGAIN}") from None
+        raise Unreadable(f"{at}{field} is not as the notebook format has it. {AGAIN}") from None
     for cell in notebook.cells:
         cell.source = _joined(cell.source)
     return notebook

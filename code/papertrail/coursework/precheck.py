@@ -257,7 +257,7 @@ def clean(content: bytes, release: nbformat.NotebookNode) -> nbformat.NotebookNo
         ValueError: the notebook is refused by `precheck`; the message holds its reasons.
     """
     verdict, notebook = _inspected(content, release)
-    if not verdict.accepted:
+    if not verdict.accepted or notebook is None:
         raise ValueError("this notebook is refused: " + " ".join(verdict.reasons))
     asked = _graded(release)
     taken = {cell.get("id") for cell in asked.values()}

@@ -10,6 +10,11 @@ A student may read it, replace it or send values by hand: only right values scor
 import hashlib
 import os
 import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MIME = "application/vnd.papertrail.probe+json"
 LIMIT = 10_000  # numbers and signs of texts in one value
@@ -18,29 +23,36 @@ BITS = 4_000  # of a whole number; Python refuses to read much longer ones
 SEED = "PAPERTRAIL_SEED"  # set where work is graded; a class's own, so that published values are of no use
 
 
-def seed_of(name):
+def seed_of(name: str) -> int:
     """The seed of the draw `name`: an integer made from it and from the seed of the class."""
     return int.from_bytes(
         hashlib.sha256(f"{os.environ.get(SEED, 'public')}/{name}".encode()).digest()[:6], "big"
     )
 
 
-def draw(name, *shape):
-    """A tensor (float64) of standard normal numbers of the shape `shape`, the same each time for one class."""
+def draw(name: str, *shape: int) -> "Tensor":
+    """A tensor (float64) of standard normal numbers, the same each time for one class.
+
+    Shapes: `shape` as given; without one, a scalar.
+    """
     import torch
 
     generator = torch.Generator("cpu").manual_seed(seed_of(name))
     return torch.randn(*(shape or [()]), dtype=torch.float64, device="cpu", generator=generator)
 
 
-def draw_int(name, low, high):
-    """A whole number from `low` to `high`, both included, the same each time for one class."""
+def draw_int(name: str, low: int, high: int) -> int:
+    """A whole number from `low` to `high`, both included, the same each time for one class.
+
+    Raises:
+        ValueError: `low` is above `high`.
+    """
     if low > high:
         raise ValueError(f"low must not be above high, got low={low} and high={high}")
     return low + seed_of(name) % (high - low + 1)
 
 
-def raised(function):
+def raised(function: Callable[[], object]) -> str:
     """The name of the built-in error that `function()` raises, or "nothing"."""
     try:
         function()
@@ -50,7 +62,7 @@ def raised(function):
     return "nothing"
 
 
-def plain(value):
+def plain(value: object) -> object:
     """`value` as JSON can hold it: tensors and arrays as nested lists, tuples as lists.
 
     Raises:
@@ -59,13 +71,13 @@ def plain(value):
     """
     left = LIMIT
 
-    def spend(count):
+    def spend(count: int) -> None:
         nonlocal left
         left -= count
         if left < 0:
             raise ValueError(f"the answer has more than {LIMIT} numbers, or signs of text")
 
-    def walk(value, depth):
+    def walk(value: Any, depth: int) -> Any:
         if depth > DEEPEST:
             raise ValueError(f"the answer is nested more than {DEEPEST} levels deep")
         if hasattr(value, "detach"):
@@ -98,7 +110,7 @@ def plain(value):
     return walk(value, 0)
 
 
-def failure(error):
+def failure(error: BaseException) -> dict[str, str]:
     """An error as what a probe sends: its name and its text. The error may be of a class that misbehaves itself."""
     sent = {}
     for key, read, most in (("error", lambda: type(error).__name__, 60), ("text", lambda: str(error), 300)):
@@ -109,14 +121,16 @@ def failure(error):
     return sent
 
 
-def send(data):
+def send(data: dict[str, Any]) -> None:
     """Send one display message out of this process."""
     from IPython.display import publish_display_data
 
     publish_display_data(data)
 
 
-def probe(name, function, points=1.0, tolerance=1e-6, says=""):
+def probe(
+    name: str, function: Callable[[], object], points: float = 1.0, tolerance: float = 1e-6, says: str = ""
+) -> None:
     """Run `function()` and send its value, or the error that it raised, out of this process under `name`.
 
     Args:
@@ -127,13 +141,13 @@ def probe(name, function, points=1.0, tolerance=1e-6, says=""):
         says: the message for a wrong value that is none of the known mistakes. Read from the source notebook alone.
     """
     try:
-        sent = {"value": plain(function())}
+        sent: dict[str, Any] = {"value": plain(function())}
     except BaseException as error:  # SystemExit and an interruption too: the probes after this one shall run
         sent = failure(error)
     text = f"probe {name}: " + (
         f"stopped with {sent['error']}" if "error" in sent else "a value was recorded"
     )
-    data = {"text/plain": text}
+    data: dict[str, Any] = {"text/plain": text}
     if SEED in os.environ:
         data[MIME] = {"name": name, "points": points, "tolerance": tolerance, "says": says, **sent}
     # Jupyter warns of NaN, and a student may have made warnings errors.

@@ -9,6 +9,7 @@ import ast
 import re
 import symtable
 from dataclasses import dataclass
+from typing import Any
 
 RUN_TEXT = {"eval", "exec", "compile", "__import__"}
 BY_NAME = {  # ways to reach something by a text that names it; only beside one of these does a text count
@@ -76,22 +77,21 @@ def _last(name: str) -> str:
 
 def _root(node: ast.AST) -> str | None:
     """The plain name at the start of `name.a[0].b(...)`, or None."""
-    while not isinstance(node, ast.Name):
-        node = getattr(node, "func", getattr(node, "value", None))
-        if node is None:
-            return None
-    return node.id
+    at: Any = node
+    while at is not None and not isinstance(at, ast.Name):
+        at = getattr(at, "func", getattr(at, "value", None))
+    return None if at is None else at.id
 
 
 def _changed(nodes: list[ast.AST]) -> set[str]:
     """The names whose attributes or entries a statement assigns."""
-    names = set()
+    names: set[str | None] = set()
     for node in nodes:
         if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
             names.add(_root(node))
         elif isinstance(node, ast.Call) and node.args and getattr(node.func, "id", "") == "setattr":
             names |= {"setattr", _root(node.args[0])}
-    return names - {None}
+    return {name for name in names if name is not None}
 
 
 def _statement(tree: ast.stmt) -> Statement:
@@ -130,7 +130,8 @@ def _part_of_the_answer(solution: list[Statement], others: list[Statement]) -> l
     """
     makers = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     own = frozenset().union(*(one.binds for one in solution))
-    defined, wanted = set(), set(EVERYWHERE)
+    defined: set[str] = set()
+    wanted = set(EVERYWHERE)
     for one in solution:
         wanted |= one.uses - own
         if isinstance(one.tree, makers) or isinstance(getattr(one.tree, "value", None), ast.Lambda):
@@ -150,7 +151,8 @@ def _part_of_the_answer(solution: list[Statement], others: list[Statement]) -> l
 
 def _own_attributes(answer: list[Statement]) -> tuple[set[str], set[str]]:
     """The names of a student's own objects (self, their classes, what these make), and of attributes they define."""
-    classes, attributes = set(), set()
+    classes: set[str] = set()
+    attributes: set[str] = set()
     nodes = [node for one in answer for node in ast.walk(one.tree)]
     for node in nodes:
         if isinstance(node, ast.ClassDef):
@@ -247,7 +249,7 @@ def forbidden_uses(solution: str, others: list[str], forbidden: tuple[str, ...])
             if (node.attr in last and not own) or in_builtins:
                 found[_dotted(node)] = None
         elif by_name and isinstance(node, ast.Constant) and _last(str(node.value)) in last:
-            found[f'"{node.value}"'] = None
+            found[f'"{str(node.value)}"'] = None
     for one in answer:
         for name in sorted(one.uses & plain):
             found[f"{name}(...)" if name in RUN_TEXT else name] = None

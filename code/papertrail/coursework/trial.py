@@ -140,7 +140,7 @@ def _seeded(seed: str) -> Iterator[None]:
 
 def _cells_before(assignment: Assignment, exercise: Exercise) -> list[str]:
     """The code cells that a run of the notebook executes before the exercise's solution, but for graded ones."""
-    sources = []
+    sources: list[str] = []
     for cell in assignment.notebook.cells:
         if marks(cell).get("grade_id") == exercise.name:
             return sources

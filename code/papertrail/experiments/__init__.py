@@ -26,6 +26,7 @@ from papertrail.experiments.records import (
 
 __all__ = [
     "at_least_one",
+    "given",
     "load_file",
     "load_record",
     "load_results",
@@ -75,6 +76,17 @@ def processes(device: str) -> Iterator[tuple[int, int, str]]:
     finally:
         if begun:
             distributed.destroy_process_group()
+
+
+def given(value: T | None) -> T:
+    """A value that may be None in general, where it cannot be.
+
+    Raises:
+        ValueError: it is None.
+    """
+    if value is None:
+        raise ValueError("value: got None, where there is always one")
+    return value
 
 
 def at_least_one(**numbers: int) -> None:

@@ -39,7 +39,11 @@ def cores() -> int:
 
 
 def pairs(texts: Sequence[str]) -> dict[str, Path]:
-    """NAME=PATH, as a dict."""
+    """NAME=PATH, as a dict.
+
+    Raises:
+        ExperimentError: a text is not of that form.
+    """
     found = {}
     for text in texts:
         name, equals, path = text.partition("=")
@@ -98,7 +102,11 @@ def announce(experiment: Experiment, file: RunFile, workers: int, scheduler: str
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run one experiment."""
+    """Run one experiment.
+
+    Raises:
+        ExperimentError: an option is not allowed, or the experiment cannot run here.
+    """
     address = address_of(options.name)
     experiment, inputs = load(address), pairs(options.input)
     if options.workers is not None and options.workers < 1:
@@ -131,7 +139,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Hold a random part of the records against a fresh run."""
+    """Hold a random part of the records against a fresh run.
+
+    Raises:
+        ExperimentError: an option is not allowed, or a record cannot be verified here.
+    """
     if options.cells < 1:
         raise ExperimentError(f"--cells: got {options.cells}; allowed are integers from 1 up")
     draw = random.Random(options.draw)
@@ -148,6 +160,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
+    """The options of list, run and verify."""
     top = argparse.ArgumentParser(
         prog="python -m papertrail.experiments", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -183,6 +196,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns 0, 1 where a record differs or a run fails, or 2 for an option that is not allowed."""
     options = parser().parse_args(arguments)
     try:
         if options.command == "list":

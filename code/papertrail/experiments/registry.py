@@ -80,6 +80,7 @@ class Experiment:
 
     @property
     def full_name(self) -> str:
+        """As the command line has it: chapter.name."""
         return f"{self.chapter}.{self.name}"
 
     @property

@@ -7,7 +7,8 @@ from statistics import mean, median
 
 import torch
 
-from papertrail.claims import Evidence
+from papertrail.claims import Evidence, Numbers
+from papertrail.experiments import given
 from papertrail.fast_weights.cost import load_costs
 from papertrail.fast_weights.language import D_MODEL, DEPTH, RATES, STEPS
 from papertrail.fast_weights.measurements import (
@@ -21,6 +22,7 @@ from papertrail.fast_weights.performer import measure_attention_error
 from papertrail.fast_weights.programmers import Programmer, gradient, learn, run, start_at_request
 from papertrail.fast_weights.recorded_language import best_rate, load_language, pick
 from papertrail.fast_weights.retrieval import (
+    TrainedRecall,
     measure_recall,
     measure_trained_recall,
     order_blind_loss,
@@ -70,7 +72,7 @@ def slow_net_programs_fast_net() -> Evidence:
     right = int(((rows[:, 0] > 0.5) & (rows[:, 1] < -0.5)).sum())
     count = max(1, len(solved))
     also = int((rows[:, 2] > 0.5).sum())
-    numbers = {
+    numbers: Numbers = {
         "right": f"{about(100 * right / count)}%",
         "also": f"{about(100 * also / count)}%",
         "seeds": found.seeds,
@@ -87,14 +89,14 @@ def from_and_to_are_key_and_value() -> Evidence:
 def fast_input_is_the_query() -> Evidence:
     """The same equality with F's raw input as query; with a projection of it as query it must fail."""
     found = equivalence()
-    numbers = {"seeds": found.seeds, "projected": f"{found.projected:.0%}"}
+    numbers: Numbers = {"seeds": found.seeds, "projected": f"{found.projected:.0%}"}
     return Evidence(numbers, "holds" if found.same < ROUND_OFF and found.projected > 0.01 else "wrong")
 
 
 def matrix_is_a_sum() -> Evidence:
     """A sum of outer products without squashing; with the squashing of the experiments it is none."""
     found = equivalence()
-    numbers = {"squashed": f"{found.squashed:.0%}", "seeds": found.seeds}
+    numbers: Numbers = {"squashed": f"{found.squashed:.0%}", "seeds": found.seeds}
     if found.same >= ROUND_OFF:
         return Evidence(numbers, "wrong")
     return Evidence(numbers, "imprecise" if found.squashed > 0.1 else "holds")
@@ -127,7 +129,7 @@ def end_to_end() -> Evidence:
 def equivalent_to_linear_attention() -> Evidence:
     """Equal for one interface, one order and no squashing; the paper has two, the other one, and squashes."""
     found = equivalence()
-    numbers = {
+    numbers: Numbers = {
         "order": f"{found.order:.0%}", "squashed": f"{found.squashed:.0%}", "rank": found.whole_request_rank,
         "seeds": found.seeds,
     }  # fmt: skip
@@ -164,7 +166,7 @@ def paper_numbers_of_1992() -> Evidence:
 def delta_stores_more() -> Evidence:
     """Untrained, orthonormal keys: with as many keys as rows both rules are exact, with half again as many neither."""
     fits, over = measure_recall(16), measure_recall(24)
-    numbers = {
+    numbers: Numbers = {
         "rows": fits.dim, "keys": over.symbols, "draws": over.draws,
         "sum": f"{over.errors['sum']:.0%}", "delta": f"{over.errors['delta']:.0%}",
     }  # fmt: skip
@@ -174,7 +176,7 @@ def delta_stores_more() -> Evidence:
 
 
 @cache
-def edited(rule: str):
+def edited(rule: str) -> TrainedRecall:
     """Overwritten values, three seeds."""
     return measure_trained_recall(rule, symbols=SYMBOLS, length=WRITES, steps=500, seeds=3)
 
@@ -197,7 +199,7 @@ def delta_edits() -> Evidence:
 def softmax_forgets_order() -> Evidence:
     """Softmax attention without positions on the same task: exact matching does not tell which value came last."""
     found, blind = edited("softmax"), order_blind_loss(SYMBOLS, WRITES)
-    numbers = {"softmax": f"{min(found.loss):.2f}", "blind": f"{blind:.2f}", "seeds": found.seeds}
+    numbers: Numbers = {"softmax": f"{min(found.loss):.2f}", "blind": f"{blind:.2f}", "seeds": found.seeds}
     as_blind = min(found.loss) > 0.9 * blind and max(found.loss) < 1.2 * blind  # it learned all that it could
     return Evidence(numbers, "wrong" if as_blind else "holds-at-small-scale")
 
@@ -205,9 +207,10 @@ def softmax_forgets_order() -> Evidence:
 def capacity_is_rank() -> Evidence:
     """Trained linear attention with 8 features and 16 keys ends at the rank bound, in every seed."""
     found = measure_trained_recall("sum", symbols=16, steps=400, seeds=3)
-    bound = rank_bound(16, found.features)
-    numbers = {
-        "loss": f"{median(found.loss):.3f}", "bound": f"{bound:.3f}", "features": found.features, "keys": 16,
+    features = given(found.features)
+    bound = rank_bound(16, features)
+    numbers: Numbers = {
+        "loss": f"{median(found.loss):.3f}", "bound": f"{bound:.3f}", "features": features, "keys": 16,
         "seeds": found.seeds,
     }  # fmt: skip
     fits = min(found.loss) > bound - 1e-4 and median(found.loss) < bound + 0.02
@@ -218,7 +221,7 @@ def performers_approximate_softmax() -> Evidence:
     """256 positive orthogonal features at two sizes of the input: squared error of the output over its square."""
     found = measure_attention_error(scales=(0.5, 1.0), features=(256,))
     small, large = (found.median("positive orthogonal", scale, 256) for scale in found.scales)
-    numbers = {
+    numbers: Numbers = {
         "small": f"{small:.0%}", "large": f"{large:.0%}", "features": 256, "length": found.length, "d": found.d,
         "seeds": found.seeds, "scale": found.scales[0], "unit": found.scales[1],
     }  # fmt: skip
@@ -232,9 +235,9 @@ def linear_attention_saves_memory() -> Evidence:
     record, (first, last) = load_costs(), (1024, 4096)
 
     def grew(way: str) -> float:
-        return record.row(way, last).extra_mib / record.row(way, first).extra_mib
+        return given(record.row(way, last).extra_mib) / given(record.row(way, first).extra_mib)
 
-    numbers = {
+    numbers: Numbers = {
         "naive": f"{record.row('naive softmax', last).extra_mib:.0f}",
         "fused": f"{record.row('fused softmax', last).extra_mib:.0f}",
         "linear": f"{record.row('linear', last).extra_mib:.0f}",
@@ -248,7 +251,7 @@ def stable_up_to_two() -> Evidence:
     """beta = 1, |k|^2 = 1.96 and 2.25: how much the largest output grows as the number of writes doubles."""
     short, long = (measure_stability((1.4, 1.5), length=length) for length in (128, 256))
     below, above = (long.outputs[size] / short.outputs[size] for size in (1.4, 1.5))
-    numbers = {
+    numbers: Numbers = {
         "first": short.length, "length": long.length, "seeds": long.seeds, "below": f"{below:.1f}",
         "above": f"{above:.0f}",
     }  # fmt: skip
@@ -281,7 +284,7 @@ def lower_loss(one: str, other: str) -> Evidence:
         for mixer in (one, other)
     ]
     won, lost = sum(a < b for a, b in pairs), sum(b < a for a, b in pairs)
-    numbers = {
+    numbers: Numbers = {
         "one": f"{means[0]:.2f}", "other": f"{means[1]:.2f}", "pairs": len(pairs), "steps": STEPS, "layers": DEPTH,
         "width": D_MODEL, "rates": len(RATES), "lost": lost,
     }  # fmt: skip

@@ -5,6 +5,8 @@ gradients are those of Katharopoulos et al. 2020, eqs. 13 to 15, a chunk at a ti
 which the paper leaves to autograd (appendix A). Shapes here: q, k (N, T, D), v (N, T, M), N = B H.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -18,7 +20,10 @@ def spans(length: int, size: int) -> list[slice]:
 def chunked_linear(
     q: Tensor, k: Tensor, v: Tensor, S: Tensor, z: Tensor | None, eps: float, chunk_size: int
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Outputs and the last state, from features q, k (B, H, T, D), values v (B, H, T, M) and a state."""
+    """Outputs and the last state, from features, values and a state.
+
+    Shapes: q, k (B, H, T, D); v (B, H, T, M); S (B, H, D, M); z (B, H, D) or None -> (B, H, T, M), S and z as given.
+    """
     heads = q.shape[:2]
     flat = [None if x is None else x.flatten(0, 1) for x in (q, k, v, S, z)]
     out, S, z = _Chunked.apply(*flat, eps, chunk_size)
@@ -26,7 +31,10 @@ def chunked_linear(
 
 
 def copied(x: Tensor) -> Tensor:
-    """A contiguous copy, to be changed in place."""
+    """A contiguous copy, to be changed in place.
+
+    Shapes: x of any shape -> the same.
+    """
     return x.clone(memory_format=torch.contiguous_format)
 
 
@@ -34,7 +42,9 @@ class _Chunked(torch.autograd.Function):
     """Every product of a chunk lands in a buffer that is used again: fresh memory costs more than the additions."""
 
     @staticmethod
-    def forward(ctx, q, k, v, S, z, eps, chunk_size):
+    def forward(
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, S: Tensor, z: Tensor | None, eps: float, chunk_size: int
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         N, T, _ = q.shape
         out = v.new_empty(v.shape)
         total = None if z is None else q.new_empty(N, T, 1)  # the normalizer, kept for the way back
@@ -57,7 +67,7 @@ class _Chunked(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, d_out, dS, dz):
+    def backward(ctx: Any, d_out: Tensor, dS: Tensor, dz: Any) -> tuple[Tensor | None, ...]:
         q, k, v, S, z, out, total = ctx.saved_tensors
         dq, dk, dv = (x.new_empty(x.shape) for x in (q, k, v))
         dS, dz = copied(dS), None if z is None else copied(dz).unsqueeze(1)  # (N, D, M), (N, 1, D)
@@ -87,10 +97,10 @@ class _Chunked(torch.autograd.Function):
         return dq, dk, dv, dS, None if dz is None else dz.squeeze(1), None, None
 
 
-def _chunks(size: int, *tensors: Tensor | None) -> list[tuple[Tensor | None, ...]]:
+def _chunks(size: int, first: Tensor, *others: Tensor | None) -> list[tuple[Any, ...]]:
     """For each chunk a view into every tensor; None stays None. Made at once: slicing in the loop costs time."""
-    parts = [None if x is None else x.split(size, dim=1) for x in tensors]
-    count = len(parts[0]) if tensors[0].shape[1] else 0  # an empty tensor splits into one empty part
+    parts = [None if x is None else x.split(size, dim=1) for x in (first, *others)]
+    count = len(spans(first.shape[1], size))  # an empty tensor splits into one empty part, which is none
     return [tuple(None if part is None else part[i] for part in parts) for i in range(count)]
 
 
@@ -104,7 +114,9 @@ def _buffers(square: Tensor | None, rows: Tensor | None, q_c: Tensor, like: Tens
     return square, rows
 
 
-def _states(k, v, S, z, size):
+def _states(
+    k: Tensor, v: Tensor, S: Tensor, z: Tensor | None, size: int
+) -> list[tuple[Tensor, Tensor | None]]:
     """S and z before each chunk, made again on the way back: one for a chunk is a 1/C of one for a position."""
     states = []
     for k_c, v_c in _chunks(size, k, v):

@@ -26,24 +26,36 @@ Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def naive_softmax(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Causal softmax attention with its T x T matrix, as on paper. (B, H, T, D) -> (B, H, T, M)."""
+    """Causal softmax attention with its T x T matrix, as on paper.
+
+    Shapes: q, k (B, H, T, D); v (B, H, T, M) -> (B, H, T, M).
+    """
     scores = q @ k.mT * q.shape[-1] ** -0.5
     hidden = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
     return scores.masked_fill(hidden, float("-inf")).softmax(-1) @ v
 
 
 def fused_softmax(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """torch's own causal softmax attention, which never holds the T x T matrix whole."""
+    """torch's own causal softmax attention, which never holds the T x T matrix whole.
+
+    Shapes: q, k (B, H, T, D); v (B, H, T, M) -> (B, H, T, M).
+    """
     return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
 def linear(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """`linear_attention` with elu + 1 inside."""
+    """`linear_attention` with elu + 1 inside.
+
+    Shapes: q, k (B, H, T, D); v (B, H, T, M) -> (B, H, T, M).
+    """
     return linear_attention(q, k, v)
 
 
 def delta(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """`delta_rule` with beta = 1/2 throughout and unit keys, as models with the delta rule have them."""
+    """`delta_rule` with beta = 1/2 throughout and unit keys, as models with the delta rule have them.
+
+    Shapes: q, k (B, H, T, D); v (B, H, T, M) -> (B, H, T, M).
+    """
     return delta_rule(q, F.normalize(k, dim=-1), v, torch.full(q.shape[:3], 0.5, dtype=q.dtype))
 
 
@@ -82,6 +94,8 @@ def own_layout(attention: Attention, x: Tensor) -> Tensor:
     """A tensor (B, H, T, D) as this function wants it: some libraries put the sequence first, (B, T, H, D).
 
     Such a function has an attribute `sequence_first` that is true.
+
+    Shapes: x (B, H, T, D) -> (B, H, T, D) or (B, T, H, D).
     """
     x = x.detach()
     return x.transpose(1, 2).contiguous() if getattr(attention, "sequence_first", False) else x
@@ -115,7 +129,7 @@ def measure_time(
         return middle - start, time.process_time() - start
 
     found = alternate({way: partial(once, ways[way]) for way in ways}, rounds, yardstick)
-    return [Cost(way, length, *times) for way, times in found.items()]
+    return [Cost(way, length, forward, both) for way, (forward, both) in found.items()]
 
 
 def measure_memory(attention: Attention, length: int, *, heads: int = 8, dim: int = 64) -> float:
@@ -232,7 +246,7 @@ def measure_decoding(length: int, *, heads: int = 4, dim: int = 64, tokens: int 
             times[0].append(middle - start)
             times[1].append(time.process_time() - middle)
     return Decoding(
-        length, *(median(row) for row in times), cache_bytes(length, heads=heads, dim=dim),
+        length, median(times[0]), median(times[1]), cache_bytes(length, heads=heads, dim=dim),
         state_bytes(heads=heads, features=dim, value_dim=dim),
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ from statistics import median
 from matplotlib.axes import Axes
 
 from papertrail import figures as look
+from papertrail.experiments import given
 from papertrail.fast_weights.cost import CostRecord, cache_bytes, crossover, linear_flops, state_bytes
 from papertrail.figures import Drawing
 
@@ -121,7 +122,7 @@ def draw_memory(record: CostRecord) -> Drawing:
     words = []
     for way, style in LOOKS.items():
         rows = sorted((c for c in record.costs if c.way == way and c.extra_mib), key=lambda c: c.length)
-        lengths, extra = [c.length for c in rows], [c.extra_mib for c in rows]
+        lengths, extra = [c.length for c in rows], [given(c.extra_mib) for c in rows]
         ax.plot(lengths, extra, **style)
         words.append(f"{way} {extra[0]:.1f} MiB at {lengths[0]} and {extra[-1]:,.0f} MiB at {lengths[-1]}")
         lift = {"linear": 0.8, "delta": 1.55, "fused softmax": 0.62}.get(way, 1.0)

@@ -5,6 +5,8 @@ Chunks after Yang et al. 2024, "Parallelizing Linear Transformers with the Delta
 Shapes: q, k (B, H, T, D), v (B, H, T, M), beta (B, H, T), state S (B, H, D, M).
 """
 
+from typing import Any, Literal, overload
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -19,6 +21,20 @@ from papertrail.fast_weights.inputs import (
 )
 
 SMALL = 32  # triangles up to this size are inverted by substitution, larger ones by halves
+
+
+@overload
+def delta_rule(
+    q: Tensor, k: Tensor, v: Tensor, beta: Tensor, *, form: str = ..., chunk_size: int = ...,
+    state: Tensor | None = ..., return_state: Literal[False] = ..., check: bool = ...,
+) -> Tensor: ...  # fmt: skip
+
+
+@overload
+def delta_rule(
+    q: Tensor, k: Tensor, v: Tensor, beta: Tensor, *, form: str = ..., chunk_size: int = ...,
+    state: Tensor | None = ..., return_state: Literal[True], check: bool = ...,
+) -> tuple[Tensor, Tensor]: ...  # fmt: skip
 
 
 def delta_rule(
@@ -79,7 +95,7 @@ def delta_rule(
     return (out, S) if return_state else out
 
 
-def _recurrent(q, k, v, beta, S):
+def _recurrent(q: Tensor, k: Tensor, v: Tensor, beta: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
     """Schlag et al. 2021, eqs. 20 to 25, with the new value's part put together."""
     outputs = []
     steps = (x.unbind(2) for x in (q, k, v, beta.unsqueeze(-1)))
@@ -90,7 +106,7 @@ def _recurrent(q, k, v, beta, S):
     return torch.stack(outputs, dim=2) if outputs else torch.zeros_like(v), S
 
 
-def _parallel(q, k, v, beta, S):
+def _parallel(q: Tensor, k: Tensor, v: Tensor, beta: Tensor, S: Tensor) -> tuple[Tensor, Tensor]:
     """What each position really writes solves a triangular system (Yang et al. 2024, section 3).
 
     u_t = beta_t (v_t - S_0^T k_t - sum over i < t of (k_i.k_t) u_i), and S_T = S_0 + sum k_i u_i^T.
@@ -134,7 +150,9 @@ class _Chunked(torch.autograd.Function):
     """q, k (N, T, D), v (N, T, M), beta (N, T, 1), S (N, D, M), N = B H."""
 
     @staticmethod
-    def forward(ctx, q, k, v, beta, S, chunk_size):
+    def forward(
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, beta: Tensor, S: Tensor, chunk_size: int
+    ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(q, k, v, beta, S)
         ctx.chunk_size = chunk_size
         S, out = copied(S), v.new_empty(v.shape)
@@ -148,7 +166,7 @@ class _Chunked(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, d_out, dS):
+    def backward(ctx: Any, d_out: Tensor, dS: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, beta, S = ctx.saved_tensors
         parts, kept = spans(q.shape[1], ctx.chunk_size), []
         for at in parts:  # forward again, keeping what the way back needs of each chunk

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from papertrail import figures as look
+from papertrail.experiments import given
 from papertrail.fast_weights.by_hand import WRITES, measure_writes
 from papertrail.fast_weights.measurements import Equivalence, FormDifferences, Stability
 from papertrail.fast_weights.performer import KernelError
@@ -131,7 +132,7 @@ def draw_capacity(runs: Sequence[TrainedRecall]) -> Drawing:
     for feature_map in ("elu+1", "dpfp-1", "dpfp-2"):
         chosen = sorted((r for r in runs if r.feature_map == feature_map), key=lambda r: r.symbols)
         style = MAP_LOOKS[feature_map]
-        features = chosen[0].features
+        features = given(chosen[0].features)
         for run in chosen:
             left.plot([run.symbols] * run.seeds, run.loss, color=style["color"], marker=style["marker"],
                       linestyle="", markersize=4.5, alpha=0.75)  # fmt: skip

@@ -40,7 +40,7 @@ class _EluPlusOne(torch.autograd.Function):
 def elu_plus_one(x: Tensor) -> Tensor:
     """elu(x) + 1: x + 1 where x > 0, exp(x) elsewhere (Katharopoulos et al. 2020, eq. 7).
 
-    Shapes: any -> the same, dtype kept.
+    Shapes: any shape -> the same, dtype kept.
 
     Raises:
         ValueError: x does not hold floating-point numbers.

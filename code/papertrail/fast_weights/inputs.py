@@ -54,6 +54,8 @@ def check_tensors(q: Tensor, k: Tensor, v: Tensor, beta: Tensor | None = None) -
 def check_matrix(name: str, given: object, shape: tuple[int, ...], like: Tensor) -> None:
     """Refuse a part of the state that is no tensor of this shape, in the dtype and on the device of `like`.
 
+    Shapes: like of any shape: its dtype and device count.
+
     Raises:
         TypeError: it is no tensor, or of another dtype.
         ValueError: its shape or its device is another.
@@ -70,6 +72,8 @@ def check_matrix(name: str, given: object, shape: tuple[int, ...], like: Tensor)
 
 def check_finite(**tensors: Tensor | None) -> None:
     """Refuse NaN and infinity, by name and count.
+
+    Shapes: tensors of any shape.
 
     Raises:
         ValueError: a tensor has such entries.

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
-from papertrail.experiments import at_least_one, processes, progress, seeded
+from papertrail.experiments import at_least_one, given, processes, progress, seeded
 from papertrail.experiments.text import read_text, windows
 from papertrail.fast_weights.delta_rule import delta_rule
 from papertrail.fast_weights.linear_attention import linear_attention
@@ -52,7 +52,7 @@ class Attention(nn.Module):
             mixed = linear_attention(q, k, v)
         else:
             q, k = (F.normalize(F.silu(part), dim=-1) for part in (q, k))
-            mixed = delta_rule(q, k, v, self.beta(x).sigmoid().mT)
+            mixed = delta_rule(q, k, v, given(self.beta)(x).sigmoid().mT)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
 
@@ -202,7 +202,7 @@ def _train(
         loss.backward()
         loss = loss.detach()
         if distributed.is_initialized():
-            average([loss, *(p.grad for p in model.parameters())])
+            average([loss, *(given(p.grad) for p in model.parameters())])
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         losses.append(loss.item())
@@ -210,7 +210,10 @@ def _train(
 
 
 def average(tensors: Sequence[Tensor]) -> None:
-    """Give every process the mean over all of them, in place, in one message."""
+    """Give every process the mean over all of them, in place, in one message.
+
+    Shapes: tensors of any shape.
+    """
     flat = torch.cat([tensor.flatten() for tensor in tensors])
     distributed.all_reduce(flat)
     flat /= distributed.get_world_size()

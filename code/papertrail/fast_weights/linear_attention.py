@@ -5,14 +5,13 @@ FROM/TO outer products and without squashing (Schmidhuber 1992, eq. 5; Schlag et
 Shapes: q, k (B, H, T, D), v (B, H, T, M), state S (B, H, D, M) and z (B, H, D).
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import torch
 from torch import Tensor
 
 from papertrail.fast_weights.chunks import chunked_linear
-from papertrail.fast_weights.feature_maps import resolve
+from papertrail.fast_weights.feature_maps import FeatureMap, resolve
 from papertrail.fast_weights.inputs import (
     check_finite,
     check_matrix,
@@ -20,6 +19,8 @@ from papertrail.fast_weights.inputs import (
     check_tensors,
     working_dtype,
 )
+
+Read = tuple[Tensor, Tensor, Tensor | None]  # what is read (B, H, T, M), and the state afterwards
 
 
 class LinearState(NamedTuple):
@@ -29,12 +30,36 @@ class LinearState(NamedTuple):
     z: Tensor  # (B, H, D), the sum of phi(k)
 
 
+@overload
+def linear_attention(
+    q: Tensor, k: Tensor, v: Tensor, *, feature_map: FeatureMap | str | None = ..., normalize: bool = ...,
+    causal: bool = ..., form: str = ..., chunk_size: int = ..., state: LinearState | Tensor | None = ...,
+    return_state: Literal[False] = ..., eps: float = ..., check: bool = ...,
+) -> Tensor: ...  # fmt: skip
+
+
+@overload
+def linear_attention(
+    q: Tensor, k: Tensor, v: Tensor, *, feature_map: FeatureMap | str | None = ..., normalize: Literal[True] = ...,
+    causal: bool = ..., form: str = ..., chunk_size: int = ..., state: LinearState | Tensor | None = ...,
+    return_state: Literal[True], eps: float = ..., check: bool = ...,
+) -> tuple[Tensor, LinearState]: ...  # fmt: skip
+
+
+@overload
+def linear_attention(
+    q: Tensor, k: Tensor, v: Tensor, *, feature_map: FeatureMap | str | None = ..., normalize: Literal[False],
+    causal: bool = ..., form: str = ..., chunk_size: int = ..., state: LinearState | Tensor | None = ...,
+    return_state: Literal[True], eps: float = ..., check: bool = ...,
+) -> tuple[Tensor, Tensor]: ...  # fmt: skip
+
+
 def linear_attention(
     q: Tensor,
     k: Tensor,
     v: Tensor,
     *,
-    feature_map: str | Callable[[Tensor], Tensor] | None = "elu+1",
+    feature_map: FeatureMap | str | None = "elu+1",
     normalize: bool = True,
     causal: bool = True,
     form: str = "chunk",
@@ -91,7 +116,7 @@ def linear_attention(
         out, S, z = chunked_linear(q, k, v, S, z, eps, chunk_size)
     else:
         out, S, z = (_recurrent if form == "recurrent" else _parallel)(q, k, v, S, z, eps)
-    if check and normalize:
+    if check and start[1] is not None:
         _check_normalizer(q, k, start[1], eps, causal)
     out = out.to(dtype)
     if not return_state:
@@ -99,7 +124,7 @@ def linear_attention(
     return out, (S if z is None else LinearState(S, z))
 
 
-def _mapped(phi: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+def _mapped(phi: FeatureMap, x: Tensor) -> Tensor:
     features = phi(x)
     if not isinstance(features, Tensor) or features.shape[:-1] != x.shape[:-1] or features.dtype != x.dtype:
         got = (
@@ -111,7 +136,7 @@ def _mapped(phi: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return features
 
 
-def _start(state: object, k: Tensor, v: Tensor, normalize: bool) -> tuple[Tensor, Tensor | None]:
+def _start(state: Any, k: Tensor, v: Tensor, normalize: bool) -> tuple[Tensor, Tensor | None]:
     """The state to start from, S (B, H, D, M) and z (B, H, D) or None."""
     vector = (*k.shape[:2], k.shape[-1])
     matrix = (*vector, v.shape[-1])
@@ -129,7 +154,7 @@ def _start(state: object, k: Tensor, v: Tensor, normalize: bool) -> tuple[Tensor
     return state
 
 
-def _recurrent(q, k, v, S, z, eps):
+def _recurrent(q: Tensor, k: Tensor, v: Tensor, S: Tensor, z: Tensor | None, eps: float) -> Read:
     """Katharopoulos et al. 2020, eqs. 18 to 20: write, then read."""
     outputs = []
     for q_t, k_t, v_t in zip(q.unbind(2), k.unbind(2), v.unbind(2), strict=True):
@@ -142,7 +167,7 @@ def _recurrent(q, k, v, S, z, eps):
     return torch.stack(outputs, dim=2) if outputs else torch.zeros_like(v), S, z
 
 
-def _parallel(q, k, v, S, z, eps):
+def _parallel(q: Tensor, k: Tensor, v: Tensor, S: Tensor, z: Tensor | None, eps: float) -> Read:
     """All positions at once: the causal mask is a lower triangle, its diagonal included."""
     weights = (q @ k.mT).tril()  # (B, H, T, T)
     out = weights @ v + q @ S
@@ -152,7 +177,9 @@ def _parallel(q, k, v, S, z, eps):
     return out, S + k.mT @ v, z
 
 
-def _all_positions(q, k, v, S, z, eps, form):
+def _all_positions(
+    q: Tensor, k: Tensor, v: Tensor, S: Tensor, z: Tensor | None, eps: float, form: str
+) -> Read:
     """Without a mask one state serves every position (Katharopoulos et al. 2020, eq. 5)."""
     if form == "parallel":
         weights = q @ k.mT  # (B, H, T, T)

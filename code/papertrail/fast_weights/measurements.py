@@ -17,7 +17,10 @@ F64 = torch.float64
 
 
 def relative(found: Tensor, expected: Tensor) -> float:
-    """Largest absolute difference over the largest absolute entry of `expected`."""
+    """Largest absolute difference over the largest absolute entry of `expected`.
+
+    Shapes: found and expected of any shape, the same for both.
+    """
     return ((found - expected).abs().max() / expected.abs().max()).item()
 
 
@@ -116,16 +119,17 @@ def measure_forms(
     """
     at_least_one(length=length, dim=dim, chunk_size=chunk_size, seeds=seeds)
 
-    def linear(q, k, v, beta, form):
+    def linear(form: str, q: Tensor, k: Tensor, v: Tensor, beta: Tensor) -> Tensor:
         return linear_attention(q, k, v, form=form, chunk_size=chunk_size)
 
-    def unnormalized(q, k, v, beta, form):
+    def unnormalized(form: str, q: Tensor, k: Tensor, v: Tensor, beta: Tensor) -> Tensor:
         return linear_attention(q, k, v, feature_map=None, normalize=False, form=form, chunk_size=chunk_size)
 
-    def delta(q, k, v, beta, form):
+    def delta(form: str, q: Tensor, k: Tensor, v: Tensor, beta: Tensor) -> Tensor:
         return delta_rule(q, F.normalize(k, dim=-1), v, beta.sigmoid(), form=form, chunk_size=chunk_size)
 
-    values, gradients = {}, {}
+    values: dict[str, float] = {}
+    gradients: dict[str, float] = {}
     for function in (linear, unnormalized, delta):
         values[function.__name__] = gradients[function.__name__] = 0.0
         for seed in range(seeds):
@@ -137,7 +141,7 @@ def measure_forms(
             weights = torch.randn(1, 2, length, dim, dtype=F64, generator=generator)
             results = []
             for form in FORMS:
-                out = function(*tensors, form=form)
+                out = function(form, *tensors)
                 used = tensors if function is delta else tensors[:3]
                 results.append([out, *torch.autograd.grad(out, used, weights)])
             first, *others = results

@@ -1,4 +1,7 @@
-"""How well random features estimate the exponential kernel, and attention made of it (Choromanski et al. 2021)."""
+"""How well random features estimate the exponential kernel, and attention made of it (Choromanski et al. 2021).
+
+The estimate, its error and the bounds: section 2.4, Lemma 2 and Theorem 2. Attention made of it: Figure 4.
+"""
 
 import math
 from collections.abc import Sequence
@@ -167,7 +170,9 @@ def measure_kernel_error(
     }
     arms = [(kind, "iid") for kind in KINDS] + [("positive", "orthogonal")]
     names = [f"{kind} {rows}" for kind, rows in arms]
-    measured, errors, bias = ({name: [] for name in names} for _ in range(3))
+    measured: dict[str, list[float]] = {name: [] for name in names}
+    errors: dict[str, list[float]] = {name: [] for name in names}
+    bias: dict[str, list[float]] = {name: [] for name in names}
     for length in lengths:
         pair = length * directions
         for name, (kind, rows) in zip(names, arms, strict=True):
@@ -183,10 +188,10 @@ def measure_kernel_error(
         cosine,
         [exact_kernel(*pair).item() for pair in pairs],
         measured, errors, bias,
-        {kind: [predicted_error(*pair, d, kind).item() for pair in pairs] for kind in KINDS},
-        [orthogonal_error(*pair, d).item() for pair in pairs],
-        [orthogonal_bound(*pair, d).item() for pair in pairs],
-        [other_printed_bound(*pair, d).item() for pair in pairs],
+        {kind: [predicted_error(x, y, d, kind).item() for x, y in pairs] for kind in KINDS},
+        [orthogonal_error(x, y, d).item() for x, y in pairs],
+        [orthogonal_bound(x, y, d).item() for x, y in pairs],
+        [other_printed_bound(x, y, d).item() for x, y in pairs],
         d, draws,
     )  # fmt: skip
 
@@ -249,9 +254,13 @@ def measure_attention_error(
         if isinstance(count, bool) or not isinstance(count, int) or count < 2 or count % 2:
             raise ValueError(f"features: got {count!r}; allowed are even integers from 2 up")
     cells = [(scale, count) for scale in scales for count in features]
-    errors = {arm: {cell: [] for cell in cells} for arm in ARMS}
-    negative = {arm: {cell: [] for cell in cells} for arm in ARMS}
-    power = {scale: [] for scale in scales}
+    errors: dict[str, dict[tuple[float, int], list[float]]] = {
+        arm: {cell: [] for cell in cells} for arm in ARMS
+    }
+    negative: dict[str, dict[tuple[float, int], list[int]]] = {
+        arm: {cell: [] for cell in cells} for arm in ARMS
+    }
+    power: dict[float, list[float]] = {scale: [] for scale in scales}
     for seed in range(seeds):
         generator = torch.Generator().manual_seed(seed)
         q, k, v = torch.randn(3, length, d, dtype=torch.float64, generator=generator)

@@ -40,13 +40,18 @@ def squash(fast: Tensor, request: Tensor, temperature: float | None) -> Tensor:
     """sigma(w(t-1), box w(t)), which gives w(t) (eq. 7); without a temperature it is the plain sum.
 
     1 / (1 + exp(-T (w + box w - 1/2))): the fast weights stay within (0, 1).
+
+    Shapes: fast and request (N, M, D) -> (N, M, D).
     """
     total = fast + request
     return total if temperature is None else torch.sigmoid(temperature * (total - 0.5))
 
 
 def squash_slope(fast: Tensor, temperature: float | None) -> Tensor:
-    """d sigma / dw = d sigma / d box w, from the fast weights that `squash` gave: T w (1 - w), or 1."""
+    """d sigma / dw = d sigma / d box w, from the fast weights that `squash` gave: T w (1 - w), or 1.
+
+    Shapes: fast (N, M, D) -> (N, M, D).
+    """
     return torch.ones_like(fast) if temperature is None else temperature * fast * (1 - fast)
 
 
@@ -144,7 +149,7 @@ class State:
 def start_at_request(net: Programmer, x: Tensor) -> State:
     """The paper's start: w(0) = box w(0), asked for at an extra step 0 without an answer (section 2).
 
-    Shapes: S's input at step 0 (N, X).
+    Shapes: x (N, X), S's input at step 0.
     """
     return State(net.request(x), net.request_slope(x))
 
@@ -157,7 +162,10 @@ def start_at_zero(net: Programmer) -> State:
 
 
 def advance(net: Programmer, state: State, x: Tensor) -> State:
-    """Write: the fast weights change as S asks (eq. 1), and so does how they depend on S (eq. 3)."""
+    """Write: the fast weights change as S asks (eq. 1), and so does how they depend on S (eq. 3).
+
+    Shapes: x (N, X), S's input at this step.
+    """
     fast = squash(state.fast, net.request(x), net.squash)
     slope = squash_slope(fast, net.squash)[..., None, None]
     return State(fast, slope * (state.influence + net.request_slope(x)))
@@ -177,7 +185,7 @@ def gradient(state: State, error: Tensor, z: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Learned:
-    """A programmer after on-line learning, the state it is in, and its error y - d at every step (N, T, M)."""
+    """A programmer after on-line learning, the state it is in, and its errors y - d at every step, (N, T, M)."""
 
     net: Programmer
     state: State
@@ -218,7 +226,10 @@ def learn(
 
 @dataclass(frozen=True)
 class Passage:
-    """A sequence that went through F while S programmed it: outputs (N, T, M), and w(0) to w(T) (N, T + 1, M, D)."""
+    """A sequence that went through F while S programmed it.
+
+    Shapes: outputs (N, T, M); fast (N, T + 1, M, D), from w(0) to w(T).
+    """
 
     outputs: Tensor
     fast: Tensor

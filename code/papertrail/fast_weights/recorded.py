@@ -47,11 +47,11 @@ def cells(seeds: Sequence[int]) -> list[Cell]:
     def one(rule: str, feature_map: str | None, **sizes: int) -> Cell:
         return {"rule": rule, "feature_map": feature_map, **sizes, "seeds": len(seeds)}
 
-    ways = [("sum", feature_map) for feature_map in MAPS] + [("softmax", None)]
-    capacity = [one(*way, symbols=symbols) for way in ways for symbols in SYMBOLS]
+    ways: list[tuple[str, str | None]] = [("sum", feature_map) for feature_map in MAPS] + [("softmax", None)]
+    capacity = [one(rule, feature_map, symbols=symbols) for rule, feature_map in ways for symbols in SYMBOLS]
     ways = [(rule, feature_map) for rule in ("sum", "delta") for feature_map in MAPS] + [("softmax", None)]
     sizes = {"symbols": EDIT_SYMBOLS, "length": EDIT_LENGTH, "steps": EDIT_STEPS}
-    return capacity + [one(*way, **sizes) for way in ways]
+    return capacity + [one(rule, feature_map, **sizes) for rule, feature_map in ways]
 
 
 EXPERIMENTS = (

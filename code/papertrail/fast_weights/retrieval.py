@@ -44,7 +44,10 @@ def draw_pairs(
 
 
 def latest(keys: Tensor, values: Tensor, symbols: int) -> Tensor:
-    """The value written last for each symbol, (batch, symbols); -1 where it was never written."""
+    """The value written last for each symbol; -1 where it was never written.
+
+    Shapes: keys and values (batch, L) -> (batch, symbols).
+    """
     answer = torch.full((keys.shape[0], symbols), -1)
     for key, value in zip(keys.unbind(1), values.unbind(1), strict=True):
         answer.scatter_(1, key.unsqueeze(1), value.unsqueeze(1))
@@ -130,14 +133,14 @@ class TrainedRecall:
 class _Memories:
     """One model for each seed, side by side: every parameter has an axis of seeds, and Adam treats each entry alone."""
 
-    def __init__(self, rule, feature_map, symbols, d_key, seeds):
+    def __init__(self, rule: str, feature_map: str | None, symbols: int, d_key: int, seeds: int) -> None:
         generators = [torch.Generator().manual_seed(seed) for seed in range(seeds)]
         d_embedding = int(2.2 * symbols)  # the paper's 1.1 x 2S
 
-        def draw(rows, columns):
+        def draw(rows: int, columns: int) -> Tensor:
             return torch.stack([torch.randn(rows, columns, generator=one) for one in generators])
 
-        def weight(outputs, inputs):
+        def weight(outputs: int, inputs: int) -> Tensor:
             return (draw(outputs, inputs) / sqrt(inputs)).requires_grad_()
 
         self.rule, self.phi = rule, resolve(feature_map)

@@ -99,7 +99,8 @@ def flip_flop_targets(symbols: Tensor) -> Tensor:
 class Trace:
     """What one trained programmer does on the steps after its training, learning frozen.
 
-    Shapes: fast (T + 1, 3), from before the first symbol on, a column for the line of each symbol; others (T,).
+    Shapes: fast (T + 1, 3), from before the first symbol on, a column for the line of each symbol; outputs and
+        targets (T,).
     """
 
     symbols: str

@@ -30,6 +30,7 @@ class ParameterCount:
 
     @property
     def total(self) -> int:
+        """All parts together."""
         return sum(asdict(self).values())
 
 
@@ -177,6 +178,7 @@ class CountedModel:
 
     @property
     def tokens_per_parameter(self) -> float:
+        """Tokens read in training for each parameter counted."""
         return paper.TRAINING_TOKENS / self.parts.total
 
 
@@ -229,6 +231,7 @@ class ActivationMemory:
 
     @property
     def total(self) -> int:
+        """Both parts together, in bytes."""
         return self.linear + self.attention_weights
 
 

@@ -44,15 +44,16 @@ def table_of_one_layer(
     parts = parameter_breakdown(n_layers, d_model, n_heads, key_size, ffw_size, vocab_size)
     k = n_heads * key_size
     rows = [
-        ["q, k, v, output", "4 L d k", f"4 × {n_layers} × {d_model} × {k}", parts.attention],
-        ["relative positions", "L d k", f"{n_layers} × {d_model} × {k}", parts.relative_positions],
-        ["feed-forward", "2 L d f", f"2 × {n_layers} × {d_model} × {ffw_size}", parts.feed_forward],
-        ["embedding, also the output", "V d", f"{vocab_size} × {d_model}", parts.embedding],
-        ["gains of the norms", "(2 L + 1) d", f"{2 * n_layers + 1} × {d_model}", parts.norms],
-        ["biases, u and v", "L (5 k + 2 d + f)", f"{n_layers} × {5 * k + 2 * d_model + ffw_size}", parts.biases],
-        ["together", "", "", parts.total],
+        ("q, k, v, output", "4 L d k", f"4 × {n_layers} × {d_model} × {k}", parts.attention),
+        ("relative positions", "L d k", f"{n_layers} × {d_model} × {k}", parts.relative_positions),
+        ("feed-forward", "2 L d f", f"2 × {n_layers} × {d_model} × {ffw_size}", parts.feed_forward),
+        ("embedding, also the output", "V d", f"{vocab_size} × {d_model}", parts.embedding),
+        ("gains of the norms", "(2 L + 1) d", f"{2 * n_layers + 1} × {d_model}", parts.norms),
+        ("biases, u and v", "L (5 k + 2 d + f)", f"{n_layers} × {5 * k + 2 * d_model + ffw_size}", parts.biases),
+        ("together", "", "", parts.total),
     ]  # fmt: skip
-    return ["part", "formula", "numbers", "parameters"], [[*row[:3], f"{row[3]:,}"] for row in rows]
+    texts = [[part, formula, numbers, f"{count:,}"] for part, formula, numbers, count in rows]
+    return ["part", "formula", "numbers", "parameters"], texts
 
 
 def table_of_parameters(models: Sequence[CountedModel]) -> Table:
@@ -108,6 +109,7 @@ def table_of_hardware(found: Hardware) -> Table:
 
 
 def size_axis(ax: Any, low: float, high: float) -> None:
+    """A logarithmic axis of parameters, with the sizes of known models as ticks."""
     ax.set_xscale("log")
     ax.set_xlim(low, high)
     ticks = {size: name for size, name in SIZE_TICKS.items() if low <= size <= high}

@@ -7,7 +7,7 @@ is measured anew.
 from math import log10
 from statistics import fmean, median
 
-from papertrail.claims import Evidence
+from papertrail.claims import Evidence, Numbers
 from papertrail.gopher.checks_norms import batch_dependence
 from papertrail.gopher.depth import (
     FAILED,
@@ -62,15 +62,14 @@ def norms_without_synchronization() -> Evidence:
 def norms_without_batch() -> Evidence:
     """Both of the article's reasons: no batch needed, measured, and no messages needed, counted."""
     batch, messages = batch_dependence(), norms_without_synchronization()
-    return Evidence(
-        batch.numbers | messages.numbers, batch.verdict if batch.verdict == "wrong" else messages.verdict
-    )
+    verdict = batch.verdict if batch.verdict == "wrong" else messages.verdict
+    return Evidence({**batch.numbers, **messages.numbers}, verdict)
 
 
 def plain_batch_norm_synchronizes() -> Evidence:
     """Plain BatchNorm's own messages, and how far a batch in two shares is from the batch as a whole."""
     steps, local = _counted("BatchNorm"), measure_local_statistics()
-    numbers = {
+    numbers: Numbers = {
         "own": sum(map(_own, steps)), "apart": f"{median(local.largest):.1f}", "shares": local.shares,
         "rows": local.rows, "seeds": len(local.largest),
     }  # fmt: skip
@@ -82,7 +81,7 @@ def synchronizing_costs_calls() -> Evidence:
     steps = _counted("SyncBatchNorm", False)
     layers = expected_messages("SyncBatchNorm", False)["gathers"][0]
     share = max(step.extra_bytes / sum(step.gradients) for step in steps)
-    numbers = {
+    numbers: Numbers = {
         "calls": _own(steps[0]) // layers, "layers": layers, "total": _own(steps[0]),
         "buckets": len(steps[0].gradients), "share": f"{share:.1%}",
         "processes": " and ".join(map(str, sorted(load_messages()))),
@@ -94,7 +93,7 @@ def synchronizing_costs_calls() -> Evidence:
 def batch_norm_sends_only_gradients() -> Evidence:
     """DDP broadcasts the running statistics before each step, unless it is told not to."""
     default, told = _counted("BatchNorm"), _counted("BatchNorm", False)
-    numbers = {"broadcasts": len(default[0].buffers), "bytes": f"{sum(default[0].buffers):,}",
+    numbers: Numbers = {"broadcasts": len(default[0].buffers), "bytes": f"{sum(default[0].buffers):,}",
                "told": sum(len(step.buffers) for step in told)}  # fmt: skip
     sent = all(step.buffers for step in default) and _as_expected(default + told)
     return Evidence(numbers, "wrong" if sent else "holds")
@@ -104,14 +103,17 @@ def shift_is_exact() -> Evidence:
     """The shift against the loops, outputs and all gradients, at two lengths."""
     results = [measure_shift(length) for length in (2, 12)]
     worst = max(value for result in results for value in result.outputs + result.gradients)
-    numbers = {"lengths": " and ".join(str(result.length) for result in results), "seeds": results[0].seeds}
+    numbers: Numbers = {
+        "lengths": " and ".join(str(result.length) for result in results),
+        "seeds": results[0].seeds,
+    }
     return Evidence(numbers, "holds" if worst < ROUND_OFF else "wrong")
 
 
 def scores_depend_on_distance() -> Evidence:
     """A passage's scores with and without other text before it."""
     result = measure_translation()
-    numbers = {
+    numbers: Numbers = {
         "absolute": f"{100 * median(result.absolute):.0f}",
         "before": result.before,
         "seeds": result.seeds,
@@ -155,7 +157,7 @@ def rmsnorm_stabilizes_depth() -> Evidence:
         and without > BLOW_UP * with_norm
     )
     compared, ratios = _compared(runs), norm_ratios(load_depth_gradients())
-    numbers = {
+    numbers: Numbers = {
         "bare_failed": sum(run.failed for run in bare), "bare": sum(run.seeds for run in bare),
         "pre_failed": sum(run.failed for run in pre), "pre": sum(run.seeds for run in pre),
         "same": compared.count(0), "better": compared.count(1), "worse": compared.count(-1),
@@ -180,7 +182,7 @@ def robust_to_shifted_weights() -> Evidence:
         for norm in ("LayerNorm", "RMSNorm")
     )
     start = measure_shifted_start()
-    numbers = {
+    numbers: Numbers = {
         "rms": rms.failed, "layer": layer.failed, "seeds": rms.seeds, "mean": rms.weight_mean, "blocks": rms.depth,
         "moved": f"{100 * median(start.changes['RMSNorm']):.0f}",
     }  # fmt: skip

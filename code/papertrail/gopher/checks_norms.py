@@ -5,7 +5,7 @@ from statistics import median
 import torch
 from torch import nn
 
-from papertrail.claims import Evidence
+from papertrail.claims import Evidence, Numbers
 from papertrail.gopher.invariances import (
     PUBLISHED,
     WAYS,
@@ -43,7 +43,7 @@ def small_batches() -> Evidence:
     found = load_group_sizes()
     small = sorted(found.evaluated)[:2]
     behind = [min(found.behind(group, norm)) for group in small for norm in ("LayerNorm", "RMSNorm")]
-    numbers = {
+    numbers: Numbers = {
         "seeds": found.seeds,
         "smallest": small[0],
         "second": small[1],
@@ -67,7 +67,7 @@ def invariance_table() -> Evidence:
 def rms_is_layer_without_centering() -> Evidence:
     """Equal to round-off at mean 0, and more than 0.05 apart at a tenth of a standard deviation."""
     found = measure_mean_shift((0.0, 0.1))
-    numbers = {"apart": f"{found.difference[1]:.2f}", "seeds": found.seeds}
+    numbers: Numbers = {"apart": f"{found.difference[1]:.2f}", "seeds": found.seeds}
     holds = found.difference[0] < ROUND_OFF and found.difference[1] > 0.05
     return Evidence(numbers, "holds" if holds else "wrong")
 

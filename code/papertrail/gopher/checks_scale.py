@@ -1,6 +1,6 @@
 """What the ledger calls for chapter 5's sizes, tasks and scaling. Each check states its thresholds."""
 
-from papertrail.claims import Evidence
+from papertrail.claims import Evidence, Numbers
 from papertrail.gopher import published as paper
 from papertrail.gopher import scaling, scores
 from papertrail.gopher.accounting import (
@@ -18,7 +18,7 @@ def layers_parameters_tokens() -> Evidence:
     """The 80 layers' parameters by arithmetic against the published 280 billion, and the tokens of all six models."""
     shape = paper.gopher_models()[-1]
     counted = count_parameters(*sizes(shape))
-    numbers = {
+    numbers: Numbers = {
         "layers": shape.n_layers, "counted": f"{counted / 1e9:.1f}", "tokens": f"{paper.TRAINING_TOKENS / 1e9:.0f}",
         "models": len(paper.gopher_models()),
     }  # fmt: skip
@@ -41,7 +41,7 @@ def analysis_covers_the_tasks() -> Evidence:
 def number_of_tasks() -> Evidence:
     """The kinds of task added up, and on how many there was an earlier best to compare with."""
     total = sum(paper.TASK_COUNTS.values())
-    numbers = {
+    numbers: Numbers = {
         "total": total, "kinds": len(paper.TASK_COUNTS), "comparable": paper.COMPARABLE, "improved": paper.IMPROVED,
         "share": f"{paper.IMPROVED / paper.COMPARABLE:.0%}",
     }  # fmt: skip
@@ -57,7 +57,7 @@ def unscalable_tasks_move() -> Evidence:
     inside, outside = scores.mathematics_gain()
     worse = scores.measure_worse_tasks()
     chance = sum(task.is_chance for task in worse)
-    numbers = {
+    numbers: Numbers = {
         "worse": len(worse), "chance": chance, "inside": f"{inside:.1f}", "outside": f"{outside:.1f}",
         "subjects": len(scores.MATHEMATICS),
     }  # fmt: skip
@@ -73,7 +73,7 @@ def thirteenth_square() -> Evidence:
     }
     without = sum(m.rounds_to_published(m.without_relative) for m in (*gopher, *chinchilla))
     share = gopher[-1].parts.relative_positions / gopher[-1].parts.total
-    numbers = {
+    numbers: Numbers = {
         **fits, "six": len(gopher), "fifty": len(chinchilla), "without": without, "share": f"{share:.1%}",
         "worst": f"{max(abs(m.error) for m in chinchilla) / 1e6:.2f}",
     }  # fmt: skip
@@ -86,7 +86,7 @@ def table_counts_embeddings() -> Evidence:
     rows = measure_flop_ratios()
     as_said = sum(round(row.with_embeddings, 2) == row.printed for row in rows)
     without = sum(round(row.without, 2) == row.printed for row in rows)
-    numbers = {
+    numbers: Numbers = {
         "rows": len(rows), "said": as_said, "without": without,
         "most": f"{max(row.with_embeddings / row.printed for row in rows):.2f}",
     }  # fmt: skip
@@ -98,7 +98,7 @@ def mean_over_subjects() -> Evidence:
     *groups, everything = scores.measure_means()
     printed = paper.MMLU_MEANS[0]
     by_question = sum(abs(row.weighted - row.printed) <= 0.05 for row in groups)
-    numbers = {
+    numbers: Numbers = {
         "printed": printed, "plain": f"{everything.plain:.2f}", "weighted": f"{everything.weighted:.2f}",
         "groups": len(groups), "agree": by_question,
     }  # fmt: skip
@@ -140,7 +140,7 @@ def scale_means_parameters() -> Evidence:
 def energy_was_measured() -> Evidence:
     """Whether the quoted energy is chips times hours times an average power, to the last digit that is printed."""
     found = measure_hardware().energy_mwh
-    numbers = {
+    numbers: Numbers = {
         "energy": f"{paper.ENERGY_MWH:,}", "chips": f"{paper.CHIPS:,}", "hours": paper.HOURS,
         "watts": paper.WATTS_PER_CHIP, "product": f"{found:,.1f}",
     }  # fmt: skip
@@ -161,7 +161,7 @@ def comprehension_rises_most() -> Evidence:
     more = sum(fit.is_clear and fit.slope - fit.limit > other.slope for fit, other in pairs)
     slopes = [100 * fit.slope for fit, _ in pairs]
     logics = [100 * curve.fit.slope for curve in logic.curves]
-    numbers = {
+    numbers: Numbers = {
         "more": more, "of": len(pairs), "low": f"{min(slopes):.0f}", "high": f"{max(slopes):.0f}",
         "least": f"{min(logics):.0f}", "most": f"{max(logics):.0f}",
         "missing": len(scaling.ARTICLE) - len(present), "words": len(scaling.ARTICLE),
@@ -178,7 +178,7 @@ def subjects_can_be_told_apart() -> Evidence:
     smallest = min(rows, key=lambda row: row.model.nominal_params)
     largest = max(rows, key=lambda row: row.model.nominal_params)
     subjects = paper.TASK_COUNTS["MMLU"]
-    numbers = {
+    numbers: Numbers = {
         "best": best.above, "best_size": f"{best.model.nominal_params / 1e9:.0f}", "subjects": subjects,
         "small": smallest.above, "small_size": f"{smallest.model.nominal_params / 1e6:.0f}",
         "large": largest.above, "large_size": f"{largest.model.nominal_params / 1e9:.0f}",

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from papertrail.experiments import at_least_one, progress, seeded
+from papertrail.experiments import at_least_one, given, progress, seeded
 from papertrail.layer_norm_placement.models import Model
 from papertrail.layer_norm_placement.placements import one_of
 
@@ -58,7 +58,11 @@ def exchange_norms(module: nn.Module, norm: str) -> None:
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.LayerNorm):
-                other = nn.RMSNorm(child.normalized_shape, child.eps) if norm == "RMSNorm" else nn.Identity()
+                other = (
+                    nn.RMSNorm(list(child.normalized_shape), child.eps)
+                    if norm == "RMSNorm"
+                    else nn.Identity()
+                )
                 parent.add_module(name, other)
 
 
@@ -119,8 +123,8 @@ def measure_depth_gradients(
                     model = build(depth, placement, norm)
                     text = draw_text(1)[0]
                 loss = _loss(model(text[:, :-1]), text[:, 1:])
-                weights = [block.last_linear.weight for block in model.stack.blocks]
-                rows.append([gradient.norm().item() for gradient in torch.autograd.grad(loss, weights)])
+                gradients = torch.autograd.grad(loss, model.stack.last_weights())
+                rows.append([gradient.norm().item() for gradient in gradients])
             found.append(DepthGradients(rows, placement, norm, depth, seeds))
     return found
 
@@ -189,7 +193,9 @@ class DepthTraining:
     @property
     def final(self) -> list[float]:
         """By seed, the mean loss of the last ten steps; infinite where the run broke down."""
-        return [math.inf if None in row else sum(row[-10:]) / len(row[-10:]) for row in self.losses]
+        return [
+            math.inf if None in row else sum(map(given, row[-10:])) / len(row[-10:]) for row in self.losses
+        ]
 
     @property
     def failed(self) -> int:

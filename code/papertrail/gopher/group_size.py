@@ -1,5 +1,7 @@
 """Test error against the number of cases that a norm's statistics come from: the Group Norm experiment on a CPU.
 
+The question is that of Wu & He 2018 (the abstract and the table by images per GPU); the experiment is ours.
+
 Wu & He 2018 shrank the batch of each GPU. Here the batch of SGD stays at 64 and only the statistics are taken over
 groups of g, so that nothing but the normalization changes. Data: 10 classes, each of 4 clusters in 32 dimensions. All
 seeds learn at once, as one batched net. Letters in shapes: S seeds, B cases, F features.
@@ -10,6 +12,7 @@ with LayerNorm alone, on two other seeds, for an error of 8 to 9%.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,7 +29,7 @@ EPS, AVERAGE = 1e-5, 0.1  # AVERAGE: share of the newest step in BatchNorm's run
 
 # Wu & He 2018, ResNet-50 on ImageNet, top-1 validation error in %, by images on each of 8 GPUs
 _ROWS = sorted(batch_size_errors(), key=lambda row: row.images)
-WU_HE = {
+WU_HE: dict[str, list[Any]] = {
     "images": [row.images for row in _ROWS],
     "BatchNorm": [row.batch_norm for row in _ROWS],
     "GroupNorm": [row.group_norm for row in _ROWS],
@@ -101,12 +104,15 @@ class Nets:
 
     @property
     def parameters(self) -> list[Tensor]:
-        """What is trained."""
+        """What is trained.
+
+        Shapes: returns weights (S, inputs, outputs), biases, gains and shifts (S, 1, outputs).
+        """
         tensors = [*self.weights, *self.biases, *self.gains, *self.shifts]
         return [tensor for tensor in tensors if tensor.requires_grad]
 
     def normalized(self, x: Tensor, layer: int, mode: str) -> Tensor:
-        """The norm without gain and shift: (S, B, F) -> (S, B, F)."""
+        """The norm without gain and shift: x (S, B, F) -> (S, B, F)."""
         if self.norm == "none":
             return x
         if self.norm == "RMSNorm":
@@ -125,14 +131,20 @@ class Nets:
         return ((groups - mean) * (variance + EPS).rsqrt()).flatten(1, 2)
 
     def __call__(self, x: Tensor, mode: str) -> Tensor:
-        """Logits (S, B, classes); mode is "train", "eval", or "batched" (the batch's own statistics, none kept)."""
+        """Logits; mode is "train", "eval", or "batched" (the batch's own statistics, none kept).
+
+        Shapes: x (S, B, F) -> (S, B, classes).
+        """
         for i in range(LAYERS):
             x = torch.baddbmm(self.biases[i], x, self.weights[i])
             x = torch.addcmul(self.shifts[i], self.normalized(x, i, mode), self.gains[i]).relu()
         return torch.baddbmm(self.biases[-1], x, self.weights[-1])
 
     def errors(self, x: Tensor, y: Tensor, mode: str) -> list[float]:
-        """Share of wrong answers, for each seed."""
+        """Share of wrong answers, for each seed.
+
+        Shapes: x (S, B, F), y (S, B).
+        """
         with torch.no_grad():
             return (self(x, mode).argmax(-1) != y).double().mean(1).tolist()
 

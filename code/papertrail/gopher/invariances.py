@@ -57,6 +57,8 @@ def normed(name: str, units: int, eps: float = 0.0) -> Normed:
 def changed(way: str, x: Tensor, weight: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Data and weights after one of `WAYS`. Re-centering adds one random vector to every row.
 
+    Shapes: x (B, D), weight (H, D) -> (B, D), (H, D).
+
     Raises:
         ValueError: the way is not in `WAYS`.
     """

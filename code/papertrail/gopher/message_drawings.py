@@ -28,13 +28,13 @@ def draw_messages(messages: Messages) -> Drawing:
             left.barh(y, calls, 0.7, at, color=color, label=label if y == 0 else None)
             at += calls
         left.text(at + 0.3, y, str(at), va="center")
-        at = 0.0
+        end = 0.0
         for field, _, color in PARTS[1:]:
             kilobytes = sum(getattr(step, field)) / 1e3
-            right.barh(y, kilobytes, 0.7, at, color=color)
-            at += kilobytes
-        right.text(at + 0.8, y, f"{at:.1f}", va="center")
-        said.append(f"{name_of(step)} {step.calls} calls and {at:.1f} kB")
+            right.barh(y, kilobytes, 0.7, end, color=color)
+            end += kilobytes
+        right.text(end + 0.8, y, f"{end:.1f}", va="center")
+        said.append(f"{name_of(step)} {step.calls} calls and {end:.1f} kB")
     left.set_yticks(range(len(messages.steps)), [name_of(step) for step in messages.steps])
     left.invert_yaxis()
     left.set_xlim(0, 25)

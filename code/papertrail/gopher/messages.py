@@ -30,7 +30,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from papertrail.experiments import processes, seeded
+from papertrail.experiments import given, processes, seeded
 from papertrail.gopher.sync_batch_norm import SyncBatchNorm
 
 INPUTS, WIDTH, LAYERS, BATCH = 64, 256, 8, 16
@@ -133,7 +133,7 @@ def _note_bucket(buckets: list[int], bucket: distributed.GradBucket) -> torch.fu
     from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
     buckets.append(bucket.buffer().nbytes)
-    return allreduce_hook(distributed.group.WORLD, bucket)
+    return allreduce_hook(given(distributed.group.WORLD), bucket)
 
 
 def count_step(norm: str, broadcast_buffers: bool, device: str = "cpu", timed: int = 0) -> StepMessages:
@@ -316,7 +316,7 @@ def measure_messages(processes: int = 2, timed: int = 0, timeout: float = 110.0)
             with suppress(ProcessLookupError):
                 os.killpg(program.pid, signal.SIGKILL)
             program.wait()
-            program.stderr.close()
+            given(program.stderr).close()
         if program.returncode:
             last = next((line for line in reversed(errors.splitlines()) if line.strip()), "no message")
             raise RuntimeError(f"{processes} processes: ended with code {program.returncode}: {last}")

@@ -42,7 +42,7 @@ def draw_group_sizes(result: GroupSizes) -> Drawing:
     right.plot(
         WU_HE["images"], WU_HE["GroupNorm"], color=look.MUTED, marker="D", markersize=5, label="GroupNorm"
     )
-    for ax, ticks in ((left, groups), (right, WU_HE["images"])):
+    for ax, ticks in ((left, groups), (right, list(WU_HE["images"]))):
         ax.set_xscale("log", base=2)
         ax.set_xticks(ticks, [f"{tick}" for tick in ticks])
         ax.minorticks_off()

@@ -85,8 +85,11 @@ class NormSpeed:
 def read_speed(record: dict[str, Any]) -> NormSpeed:
     """The record's JSON as a `NormSpeed`."""
     rows = {(row["rows"], row["dim"]): row for row in record["shapes"]}
-    parts = ({shape: row[name] for shape, row in rows.items()} for name in ("ways", "fresh", "reused"))
-    return NormSpeed(*parts, record["gemm"])
+
+    def part(name: str) -> dict[tuple[int, int], Any]:
+        return {shape: row[name] for shape, row in rows.items()}
+
+    return NormSpeed(part("ways"), part("fresh"), part("reused"), record["gemm"])
 
 
 def load_speed() -> NormSpeed:

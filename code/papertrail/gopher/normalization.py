@@ -8,6 +8,7 @@ a fresh tensor; the others are a few lines for autograd. Letters in shapes: B ba
 """
 
 from math import ceil
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class _RMSNorm(Function):
     """y = x r w, with r = 1 / sqrt(mean(x^2) + eps) for each row; x is (N, D), contiguous or not."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
         inverse = torch.linalg.vector_norm(x, dim=-1, keepdim=True)  # (N, 1), without a square of x in memory
         inverse.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
         ctx.save_for_backward(x, weight, inverse)
@@ -39,7 +40,7 @@ class _RMSNorm(Function):
         return (x * inverse).mul_(weight)  # one fresh tensor: a large one costs more than the arithmetic
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         x, weight, inverse = ctx.saved_tensors
         if torch.is_grad_enabled():  # under create_graph: operations that autograd can follow once more
             inverse = (x.square().mean(-1, keepdim=True) + ctx.eps).rsqrt()
@@ -88,6 +89,7 @@ class RMSNorm(nn.Module):
         return _RMSNorm.apply(rows, self.weight.to(work), self.eps).reshape(x.shape).to(x.dtype)
 
     def extra_repr(self) -> str:
+        """The width and eps, as torch prints a module."""
         return f"{self.dim}, eps={self.eps:g}"
 
 
@@ -186,6 +188,9 @@ class BatchNorm(nn.Module):
         ValueError: dim is below 1, eps is negative, the shapes do not fit, the mask is not boolean, or a training
             batch has fewer than two real positions.
     """
+
+    running_mean: Tensor  # (dim,)
+    running_var: Tensor  # (dim,)
 
     def __init__(self, dim: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()

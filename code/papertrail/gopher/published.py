@@ -249,7 +249,9 @@ SHAPE = ("n_layers", "d_model", "n_heads", "key_size", "ffw_size")
 
 
 def _shape(row: dict[str, str]) -> ModelShape:
-    return ModelShape(row["model"], *(_count(row, column) for column in SHAPE), source=row["source"])
+    return ModelShape(
+        model=row["model"], source=row["source"], **{column: _count(row, column) for column in SHAPE}
+    )
 
 
 def gopher_models() -> tuple[ModelShape, ...]:

@@ -35,8 +35,10 @@ def load_group_sizes() -> GroupSizes:
         FileNotFoundError: they were never recorded.
     """
     (found,) = load_results(CHAPTER, NAME)
-    by_group = ({int(g): errors for g, errors in found[part].items()} for part in ("evaluated", "batched"))
-    return GroupSizes(*by_group, found["others"], found["seeds"])
+    evaluated, batched = (
+        {int(g): errors for g, errors in found[part].items()} for part in ("evaluated", "batched")
+    )
+    return GroupSizes(evaluated, batched, found["others"], found["seeds"])
 
 
 EXPERIMENTS = (

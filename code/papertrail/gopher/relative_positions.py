@@ -193,7 +193,8 @@ def measure_translation(before: int = 7, length: int = 9, seeds: int = 5) -> Tra
         ValueError: a number is below 1.
     """
     at_least_one(before=before, length=length, seeds=seeds)
-    relative, absolute = [], []
+    relative: list[float] = []
+    absolute: list[float] = []
     for seed in range(seeds):
         with seeded(seed):
             attention = RelativeAttention(16, 2, 8).double()

@@ -1,5 +1,7 @@
 """A Pre-LN Transformer rewritten as a Pre-RMSNorm one that computes the same (Jiang et al. 2023).
 
+The paper was not read in full: the steps are those of its released code as others tell it, and the proof is ours.
+
 Three steps. The main path is a sum of the embedding and of what sub-layers write; make each of them mean-free, and the
 whole path is, where LayerNorm and RMSNorm agree. Nobody notices, since each reader of the path subtracts the mean
 anyway. Then the norm's bias moves through the linear maps that read it: W (g n + b) = W (g n) + W b.
@@ -7,6 +9,7 @@ anyway. Then the norm's bias moves through the linear maps that read it: W (g n 
 
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +25,9 @@ def center_outputs(linear: nn.Linear) -> None:
     Shapes: W (D_out, D_in).
     """
     with torch.no_grad():
-        linear.weight -= linear.weight.mean(0)
+        linear.weight.sub_(linear.weight.mean(0))
         if linear.bias is not None:
-            linear.bias -= linear.bias.mean()
+            linear.bias.sub_(linear.bias.mean())
 
 
 def _absorb(linear: nn.Linear, shift: Tensor) -> None:
@@ -60,14 +63,15 @@ def to_pre_rms_norm(model: Model, *, center: bool = True) -> Model:
             "allowed are 'encoder' and 'decoder-only' with placement 'pre'"
         )
     model = deepcopy(model)
-    writers = []
-    for block in model.stack.blocks:
+    stack: Any = model.stack
+    writers: list[nn.Linear] = []
+    for block in stack.blocks:
         attention, feed_forward = block.self_attention, block.feed_forward
         readers = [attention.f.query, attention.f.key, attention.f.value]
         attention.pre.steps[0] = _as_rms_norm(attention.pre.steps[0], readers)
         feed_forward.pre.steps[0] = _as_rms_norm(feed_forward.pre.steps[0], [feed_forward.f.expand])
         writers += [attention.f.output, feed_forward.f.contract]
-    model.stack.final = _as_rms_norm(model.stack.final, [model.head])
+    stack.final = _as_rms_norm(stack.final, [model.head])
     if center:
         for linear in writers:
             center_outputs(linear)
@@ -103,7 +107,10 @@ def measure_rewriting(*, depth: int = 24, d_model: int = 32, num_heads: int = 2,
         ValueError: a number is below 1.
     """
     at_least_one(depth=depth, d_model=d_model, num_heads=num_heads, seeds=seeds)
-    difference, uncentered, means, left = [], [], [], 0
+    difference: list[float] = []
+    uncentered: list[float] = []
+    means: list[float] = []
+    left = 0
     for seed in range(seeds):
         with seeded(seed):
             model = Model(

@@ -96,6 +96,7 @@ class Fit:
         return self.slope > self.limit
 
     def at(self, parameters: float) -> float:
+        """The line's score, from 0 to 1, at a number of parameters."""
         return self.intercept + self.slope * log10(parameters)
 
 
@@ -166,6 +167,7 @@ class GroupScaling:
     clear_tasks: int
 
     def curve_of(self, family: str, shots: int) -> Curve:
+        """The curve of one family at a number of shots."""
         return next(c for c in self.curves if (c.family, c.shots) == (family, shots))
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.autograd.function import once_differentiable
 
-from papertrail.experiments import at_least_one, seeded
+from papertrail.experiments import at_least_one, given, seeded
 
 
 class SyncBatchNorm(nn.BatchNorm1d):
@@ -22,7 +22,7 @@ class SyncBatchNorm(nn.BatchNorm1d):
     are those of this process's share: their sum over processes is the whole batch's, as DDP expects. In evaluation, and
     where there is one process only, it is nn.BatchNorm1d.
 
-    Shapes: (N, C) or (N, C, L) -> the same; N may be 0 in some processes.
+    Shapes: x (N, C) or (N, C, L) -> the same; N may be 0 in some processes.
 
     Raises:
         ValueError: in training, all shares together hold fewer than 2 values for each feature; x has another shape.
@@ -43,10 +43,10 @@ class SyncBatchNorm(nn.BatchNorm1d):
             rows.reshape(-1, self.num_features), self.weight, self.bias, self.eps
         )
         with torch.no_grad():
-            self.num_batches_tracked += 1
+            given(self.num_batches_tracked).add_(1)
             unbiased = variance * count / (count - 1)
-            self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
-            self.running_var.lerp_(unbiased.to(self.running_var), self.momentum)
+            for running, value in ((given(self.running_mean), mean), (given(self.running_var), unbiased)):
+                running.lerp_(value.to(running), given(self.momentum))
         return y.view(rows.shape).movedim(-1, 1)
 
 

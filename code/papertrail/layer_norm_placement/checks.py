@@ -5,7 +5,7 @@ from math import log
 from statistics import geometric_mean, mean, median
 
 from papertrail.architecture_diagram.zoo import Found, load_zoo
-from papertrail.claims import Evidence
+from papertrail.claims import Evidence, Numbers
 from papertrail.layer_norm_placement.language import DEPTH as LANGUAGE_DEPTH
 from papertrail.layer_norm_placement.language import STEPS as NARROW_STEPS
 from papertrail.layer_norm_placement.language import (
@@ -85,7 +85,7 @@ def pre_ln_is_better() -> Evidence:
 def pre_ln_keeps_gradients() -> Evidence:
     """In decoders that attend to an encoder, Post-LN's gradients shrink on the way down and Pre-LN's do not."""
     post, pre = (decoder(p).ratios("decoder") for p in ("post", "pre"))
-    numbers = {
+    numbers: Numbers = {
         "post": f"{median(post):.0f}", "pre": f"{median(pre):.1f}", "depth": DEPTH, "seeds": len(post),
     }  # fmt: skip
     return Evidence(numbers, "holds-at-small-scale" if min(post) > 10 and max(pre) < 1.5 else "wrong")
@@ -105,7 +105,7 @@ def pre_ln_collapses() -> Evidence:
     """The inputs of neighboring sub-layers draw together with depth in Pre-LN and not in Post-LN."""
     result = measure_representation_distance(("post", "pre"), d_model=64)
     post, pre = result.slopes("post"), result.slopes("pre")
-    numbers = {
+    numbers: Numbers = {
         "pre": f"{mean(pre):.1f}",
         "post": f"{mean(post):+.1f}",
         "layers": result.depth,
@@ -118,7 +118,7 @@ def placements_still_differ() -> Evidence:
     """Models of 2024 and later that do not agree on where the norm goes."""
     recent = _since(2024)
     kinds = sorted({model.placement for model in recent})
-    numbers = {"models": len(recent), "kinds": len(kinds), "names": ", ".join(kinds)}
+    numbers: Numbers = {"models": len(recent), "kinds": len(kinds), "names": ", ".join(kinds)}
     return Evidence(numbers, "holds" if len(kinds) > 1 else "wrong")
 
 
@@ -139,7 +139,7 @@ def residual_in_practice() -> Evidence:
 def second_stream_is_pre_ln() -> Evidence:
     """Distance of ResiDual's normalized second stream from Pre-LN's output on the same weights."""
     streams = measure_two_streams()
-    numbers = {"distance": f"{100 * mean(streams.second_to_pre):.0f}", "seeds": streams.seeds,
+    numbers: Numbers = {"distance": f"{100 * mean(streams.second_to_pre):.0f}", "seeds": streams.seeds,
                "layers": streams.sublayers // 2}  # fmt: skip
     return Evidence(numbers, "wrong" if min(streams.second_to_pre) > 0.1 else "holds")
 
@@ -152,8 +152,12 @@ def last_gradient_falls() -> Evidence:
         for p in ("post", "pre")
     }
     fits = -0.6 < exponents["pre"] < -0.25 and abs(exponents["post"]) < 0.15
-    numbers = {p: f"{value:+.1f}" for p, value in exponents.items()}
-    numbers |= {"first": depths[0], "last": depths[1], "seeds": encoder("pre", depths[0]).seeds}
+    numbers: Numbers = {
+        **{p: f"{value:+.1f}" for p, value in exponents.items()},
+        "first": depths[0],
+        "last": depths[1],
+        "seeds": encoder("pre", depths[0]).seeds,
+    }
     return Evidence(numbers, "holds-at-small-scale" if fits else "wrong")
 
 
@@ -161,8 +165,12 @@ def post_ln_vanishes_everywhere() -> Evidence:
     """The decoder's ratio against the encoder's, in one and the same Post-LN model."""
     post = decoder("post")
     ratios = {stack: median(post.ratios(stack)) for stack in ("decoder", "encoder")}
-    numbers = {"decoder": f"{ratios['decoder']:.0f}", "encoder": f"{ratios['encoder']:.1f}"}
-    numbers |= {"depth": DEPTH, "seeds": post.seeds}
+    numbers: Numbers = {
+        "decoder": f"{ratios['decoder']:.0f}",
+        "encoder": f"{ratios['encoder']:.1f}",
+        "depth": DEPTH,
+        "seeds": post.seeds,
+    }
     return Evidence(numbers, "wrong" if ratios["encoder"] < 3 < 10 < ratios["decoder"] else "holds")
 
 
@@ -185,8 +193,12 @@ def placement_alone_decides() -> Evidence:
     """The decoder's gradient ratio from Xavier weights and from nn.Linear's own."""
     profiles = [decoder("post", start) for start in ("xavier", "linear")]
     xavier, linear = (median(profile.ratios("decoder")) for profile in profiles)
-    numbers = {"xavier": f"{xavier:.0f}", "linear": f"{linear:.1f}", "depth": DEPTH}
-    numbers["seeds"] = min(profile.seeds for profile in profiles)
+    numbers: Numbers = {
+        "xavier": f"{xavier:.0f}",
+        "linear": f"{linear:.1f}",
+        "depth": DEPTH,
+        "seeds": min(profile.seeds for profile in profiles),
+    }
     return Evidence(numbers, "wrong" if xavier > 10 * linear else "holds")
 
 
@@ -194,7 +206,7 @@ def deepnorm_levels() -> Evidence:
     """Largest over smallest gradient among the layers of a DeepNorm language model, in the worst seed."""
     result = measure_gradients("decoder-only", "deepnorm", DEPTH)
     spread = max(max(row) / min(row) for row in result.norms["decoder"])
-    numbers = {"spread": f"{spread:.1f}", "depth": DEPTH, "seeds": result.seeds}
+    numbers: Numbers = {"spread": f"{spread:.1f}", "depth": DEPTH, "seeds": result.seeds}
     return Evidence(numbers, "holds-at-small-scale" if spread < 1.3 else "wrong")
 
 
@@ -203,7 +215,7 @@ def post_ln_amplifies() -> Evidence:
     result = measure_amplification(("post", "pre"), (2, 8, 32))
     post, pre = result.slopes("post"), result.slopes("pre")
     apart = all(one > other + 0.1 for one, other in zip(post, pre, strict=True))
-    numbers = {"post": f"{mean(post):.1f}", "pre": f"{mean(pre):.1f}", "seeds": result.seeds,
+    numbers: Numbers = {"post": f"{mean(post):.1f}", "pre": f"{mean(pre):.1f}", "seeds": result.seeds,
                "first": result.depths[0], "last": result.depths[-1]}  # fmt: skip
     fits = apart and 0.7 < mean(post) < 1.4
     return Evidence(numbers, "holds-at-small-scale" if fits else "wrong")
@@ -212,7 +224,8 @@ def post_ln_amplifies() -> Evidence:
 def warm_up_cures_post_ln() -> Evidence:
     """Recorded byte models of 12 layers, width 128: Post-LN's held-out loss with and without warm-up."""
     with_it, without = (wide("post", warmup) for warmup in reversed(WIDE_WARMUPS))
-    numbers = wide_numbers() | {
+    numbers: Numbers = {
+        **wide_numbers(),
         "with": f"{mean(with_it) / log(2):.2f}",
         "without": f"{mean(without) / log(2):.2f}",
         "pre": f"{mean(wide('pre', WIDE_WARMUPS[0])) / log(2):.2f}",
@@ -243,7 +256,7 @@ def wide(placement: str, warmup: int) -> list[float]:
     return [run.valid for run in load_warm_up_runs() if (run.placement, run.warmup) == (placement, warmup)]
 
 
-def wide_numbers() -> dict[str, object]:
+def wide_numbers() -> dict[str, float | int | str]:
     """What the wide models share."""
     return {"layers": LANGUAGE_DEPTH, "width": WIDE, "steps": WIDE_STEPS, "warmup": WIDE_WARMUPS[1],
             "seeds": len(WIDE_SEEDS), "rate": f"{WIDE_RATE:g}"}  # fmt: skip

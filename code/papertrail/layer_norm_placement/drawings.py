@@ -246,7 +246,7 @@ def draw_amplification(result: Amplification) -> Drawing:
         ends[placement] = middle[-1]
     words = [f"{NAMES[p]} {mean(result.slopes(p)):+.2f}" for p in ends]
     level = 0.0
-    for placement in sorted(ends, key=ends.get):
+    for placement in sorted(ends, key=lambda name: ends[name]):
         level = max(ends[placement], 1.75 * level)  # labels of lines that meet are moved apart
         ax.text(
             result.depths[-1] * 1.12, level, NAMES[placement], color=LOOKS[placement]["color"], va="center"

@@ -122,8 +122,10 @@ def measure_language(
     Raises:
         ValueError: as there.
     """
-    texts = (read_text(Path(path)) for path in (train, valid))
-    return train_language_model(*texts, placement, lr, seed, d_model=d_model, steps=steps, warmup=warmup)
+    texts = [read_text(Path(path)) for path in (train, valid)]
+    return train_language_model(
+        texts[0], texts[1], placement, lr, seed, d_model=d_model, steps=steps, warmup=warmup
+    )
 
 
 def load_language_runs(name: str = "language") -> list[LanguageRun]:

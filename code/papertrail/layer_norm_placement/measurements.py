@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from papertrail.architecture_diagram.sublayer import Sublayer
-from papertrail.experiments import at_least_one, seeded
+from papertrail.experiments import at_least_one, given, seeded
 from papertrail.layer_norm_placement.models import SHAPES, Model, zero_queries_and_keys
 from papertrail.layer_norm_placement.placements import Stack, one_of, profile
 from papertrail.layer_norm_placement.theory import layer_norm_jacobian, slope
@@ -78,7 +78,7 @@ def measure_gradients(
         inputs = (tokens, source) if shape == "encoder-decoder" else (tokens,)
         if placement == "admin":
             set_omegas(model, *inputs)
-        weights = {name: [b.last_linear.weight for b in stack.blocks] for name, stack in model.stacks.items()}
+        weights = {name: stack.last_weights() for name, stack in model.stacks.items()}
         loss = F.cross_entropy(model(*inputs).flatten(0, 1), labels.flatten())
         gradients = iter(torch.autograd.grad(loss, [w for row in weights.values() for w in row]))
         for name, row in weights.items():
@@ -87,7 +87,10 @@ def measure_gradients(
 
 
 def set_omegas(model: Model, *inputs: Tensor) -> None:
-    """Admin's profiling pass for a whole model: each stack is profiled on what it is really given."""
+    """Admin's profiling pass for a whole model: each stack is profiled on what it is really given.
+
+    Shapes: inputs as the model takes them: tokens (B, T), and the source (B, S) where there are two stacks.
+    """
     found: set[str] = set()
 
     def remember(name: str) -> Any:
@@ -110,14 +113,22 @@ def set_omegas(model: Model, *inputs: Tensor) -> None:
             handle.remove()
 
 
+def inner_functions(module: nn.Module) -> list[nn.Module]:
+    """The f of each sub-layer of a model, where it is a module: what hooks can be put on."""
+    inner = (part.f for part in module.modules() if isinstance(part, Sublayer))
+    return [f for f in inner if isinstance(f, nn.Module)]
+
+
 @contextmanager
 def branch_inputs(module: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect, in a list that fills as the module runs, what each sub-layer's f is fed, its norm applied."""
+    """Collect, in a list that fills as the module runs, what each sub-layer's f is fed, its norm applied.
+
+    Shapes: returns (B, T, D) each.
+    """
     seen: list[Tensor] = []
     handles = [
-        part.f.register_forward_pre_hook(lambda f, args: seen.append(args[0].detach()))
-        for part in module.modules()
-        if isinstance(part, Sublayer)
+        f.register_forward_pre_hook(lambda f, args: seen.append(args[0].detach()))
+        for f in inner_functions(module)
     ]
     try:
         yield seen
@@ -299,14 +310,13 @@ def measure_two_streams(depth: int = 6, *, d_model: int = 64, seeds: int = 5) ->
                 stacks[placement] = Stack(depth, d_model, 4, 4 * d_model, placement).double()
                 x = torch.randn(4, 16, d_model, dtype=torch.float64)
         branches: list[Tensor] = []
-        for part in stacks["dual-residual"].modules():
-            if isinstance(part, Sublayer):
-                part.f.register_forward_hook(lambda f, args, value, found=branches: found.append(value))
+        for f in inner_functions(stacks["dual-residual"]):
+            f.register_forward_hook(lambda f, args, value, found=branches: found.append(value))
         with torch.no_grad():
             stream, dual = stacks["dual-residual"].streams(x)
             total = F.layer_norm(x + sum(branches), (d_model,), eps=1e-7)
             post, pre, output = (stacks[p](x) for p in ("post", "pre", "dual-residual"))
         first = max(first, (stream - post).abs().max().item())
         whole = max(whole, (output - stream - total).abs().max().item())
-        second.append(((F.layer_norm(dual, (d_model,)) - pre).norm() / pre.norm()).item())
+        second.append(((F.layer_norm(given(dual), (d_model,)) - pre).norm() / pre.norm()).item())
     return TwoStreams(first, whole, second, 2 * depth, seeds)

@@ -73,12 +73,13 @@ class Model(nn.Module):
         sizes = (depth, d_model, num_heads, d_ff, placement)
         self.shape = shape
         self.embedding = Embedding(vocab_size, length, d_model)
-        self.source_embedding = self.encoder = None
-        constants = ({}, {})
+        self.source_embedding: Embedding | None = None
+        self.encoder: Stack | None = None
+        constants: list[dict[str, Any]] = [{}, {}]
         if shape == "encoder-decoder":
             if placement == "deepnorm":
                 pairs = deepnorm_pair(depth, depth)
-                constants = tuple(dict(zip(("alpha", "beta"), pair, strict=True)) for pair in pairs)
+                constants = [dict(zip(("alpha", "beta"), pair, strict=True)) for pair in pairs]
             self.source_embedding = Embedding(vocab_size, length, d_model)
             self.encoder = Stack(*sizes, **constants[0] | options)
         self.stack = Stack(*sizes, cross=shape == "encoder-decoder", **constants[1] | options)
@@ -93,13 +94,17 @@ class Model(nn.Module):
         return {"encoder" if self.shape == "encoder" else "decoder": self.stack}
 
     def states(self, tokens: Tensor, source: Tensor | None = None) -> Tensor:
-        """What the output map reads: (B, T) -> (B, T, D)."""
+        """What the output map reads: (B, T) -> (B, T, D).
+
+        Raises:
+            ValueError: a source is given to a model of one stack, or missing for one of two.
+        """
         if (source is None) is (self.encoder is not None):
             raise ValueError(f"source: {'missing' if source is None else 'given'}, with shape={self.shape!r}")
         inputs = {}
         if self.shape != "encoder":
             inputs["mask"] = causal_mask(tokens.shape[1], tokens.device)
-        if self.encoder is not None:
+        if self.encoder is not None and self.source_embedding is not None:
             inputs["memory"] = self.encoder(self.source_embedding(source))
         return self.stack(self.embedding(tokens), **inputs)
 

@@ -16,8 +16,11 @@ For a sub-layer f with input x, and norm for layer normalization:
 Letters in shapes: B batch, T length, S length of the memory, D d_model.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from papertrail.architecture_diagram.sublayer import Sublayer
 from papertrail.architecture_diagram.transformer import FeedForward, MultiHeadAttention
@@ -88,8 +91,8 @@ class Block(nn.Module):
         dual_scale: what branches are multiplied by on their way into the second stream of "dual-residual", and
             the input with them; the final norm takes it out again.
 
-    Shapes: x (B, T, D), dual the same, memory (B, S, D), masks broadcastable to (B, H, T, T) and
-        (B, H, T, S), True = may attend -> (B, T, D); for "dual-residual" a pair of these, x and dual.
+    Shapes: x (B, T, D), dual the same, memory (B, S, D), mask broadcastable to (B, H, T, T),
+        memory_mask to (B, H, T, S), True = may attend -> (B, T, D); for "dual-residual" a pair of these, x and dual.
 
     Raises:
         ValueError: a size is below 1; num_heads does not divide d_model; the placement is unknown; alpha or
@@ -139,8 +142,8 @@ class Block(nn.Module):
     @property
     def last_linear(self) -> nn.Linear:
         """W2, the second matrix of the feed-forward: the weight whose gradient the chapter measures."""
-        f = self.feed_forward.f
-        return (f.f if isinstance(f, BottomToTop) else f).contract
+        f: Any = self.feed_forward.f
+        return f.f.contract if self.placement == "b2t" else f.contract
 
     def forward(
         self,
@@ -165,7 +168,9 @@ class Block(nn.Module):
         x, dual = self._step(self.feed_forward, x, dual, *([x_in] if self.placement == "b2t" else []))
         return x if dual is None else (x, dual)
 
-    def _step(self, sublayer: Sublayer, x: Tensor, dual: Tensor | None, *args, **kwargs):
+    def _step(
+        self, sublayer: Sublayer, x: Tensor, dual: Tensor | None, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor | None]:
         if dual is None:
             return sublayer(x, *args, **kwargs), None
         value = sublayer.branch(x, *args, **kwargs)
@@ -210,17 +215,21 @@ class Stack(nn.Module):
         if placement == "deepnorm":
             alpha = deepnorm(depth)[0] if alpha is None else alpha
             beta = deepnorm(depth)[1] if beta is None else beta
-        sizes = {"cross": cross, "alpha": alpha, "dual_scale": dual_scale}
+        sizes: dict[str, Any] = {"cross": cross, "alpha": alpha, "dual_scale": dual_scale}
         self.placement, self.dual_scale = placement, dual_scale
         self.blocks = nn.ModuleList(Block(d_model, num_heads, d_ff, placement, **sizes) for _ in range(depth))
         final_eps = 1e-7 if placement == "dual-residual" else 1e-6  # the released ResiDual has 1e-7 here
         self.final = nn.LayerNorm(d_model, eps=final_eps) if RULES[placement][2] else nn.Identity()
         initialize(self, start, beta=1.0 if beta is None else beta, factor=depth**-0.5 if shrink else 1.0)
 
+    def last_weights(self) -> list[Tensor]:
+        """The blocks' W2, each (D, d_ff): the weights whose gradients the chapter measures."""
+        return [block.last_linear.weight for block in self.blocks if isinstance(block, Block)]
+
     def streams(self, x: Tensor, **inputs: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Both streams before they meet; the second is None where there is one stream only.
 
-        Shapes: x (B, T, D) -> (B, T, D) and (B, T, D) or None.
+        Shapes: x (B, T, D); inputs as in `Block`: memory (B, S, D) and masks -> (B, T, D) and (B, T, D) or None.
         """
         if self.placement != "dual-residual":
             for block in self.blocks:
@@ -299,24 +308,27 @@ def profile(stack: Stack, x: Tensor, **inputs: Tensor | None) -> list[float]:
     omega_1 = 1, and the square of the next is Var[omega_i x] + Var[f_i(x)], where x enters sub-layer i: so the
     sum counts the input as one branch, as in the authors' code.
 
-    Shapes: x (B, T, D).
+    Shapes: x (B, T, D); inputs as in `Block`: memory (B, S, D) and masks.
 
     Raises:
         ValueError: the stack's placement is not "admin".
     """
     if stack.placement != "admin":
         raise ValueError(f"stack: its placement is {stack.placement!r}; allowed is 'admin'")
-    omegas, handles = [1.0], []
+    omegas: list[float] = [1.0]
+    handles: list[RemovableHandle] = []
+    skip_variance: dict[Sublayer, float] = {}
 
-    def set_omega(sublayer: Sublayer, args: tuple) -> None:
+    def set_omega(sublayer: Any, args: tuple) -> None:
         sublayer.skip.factor.fill_(omegas[-1])
-        sublayer.skip_variance = (omegas[-1] * args[0]).var(unbiased=False).item()
+        skip_variance[sublayer] = (omegas[-1] * args[0]).var(unbiased=False).item()
 
     def add_branch(sublayer: Sublayer) -> None:
         def hook(f: nn.Module, args: tuple, value: Tensor) -> None:
-            omegas.append((sublayer.skip_variance + value.var(unbiased=False).item()) ** 0.5)
+            omegas.append((skip_variance[sublayer] + value.var(unbiased=False).item()) ** 0.5)
 
-        handles.append(sublayer.f.register_forward_hook(hook))
+        f: Any = sublayer.f
+        handles.append(f.register_forward_hook(hook))
 
     for sublayer in (module for module in stack.modules() if isinstance(module, Sublayer)):
         handles.append(sublayer.register_forward_pre_hook(set_omega))

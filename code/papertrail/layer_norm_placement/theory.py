@@ -1,6 +1,7 @@
 """What the papers predict, as functions: the curves that the figures draw beside the measurements."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -58,8 +59,8 @@ def layer_norm_jacobian(x: Tensor) -> Tensor:
     )
 
 
-def slope(xs: list[float], ys: list[float]) -> float:
-    """Least-squares slope of log y against log x: the exponent of a power law.
+def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
+    """Least-squares slope of log y against log x: the exponent of a power law (a fit of our own).
 
     Raises:
         ValueError: fewer than two points, lengths that differ, or a number that is not positive.

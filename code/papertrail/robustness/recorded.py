@@ -22,6 +22,7 @@ def chapters() -> list[str]:
 
 
 def cells(seeds: Sequence[int]) -> list[Cell]:
+    """Each chapter under each shift of the seeds."""
     return [{"chapter": chapter, "shift": STEP * (seed + 1)} for chapter in chapters() for seed in seeds]
 
 

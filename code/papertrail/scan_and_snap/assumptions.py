@@ -1,5 +1,7 @@
 """Scan and Snap's findings on an ordinary attention layer, with the paper's assumptions removed one by one.
 
+The findings are those of Tian et al. 2023, sections 4 to 6; the measurements and the arms are ours.
+
 Five measurements of one trained model (`MEASURES`), all from the change of its effective z, so that attention starts
 at P(l|n) in every run, whatever the random weights. Each removal (`ARMS`) is compared with the baseline seed by seed:
 same start, same sequences. A difference counts when it has the same sign in all seeds; otherwise the outcome is "0".

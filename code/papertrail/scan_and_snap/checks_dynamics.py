@@ -3,8 +3,9 @@
 import math
 from functools import cache
 from statistics import fmean, median
+from typing import Any
 
-from papertrail.claims import Evidence
+from papertrail.claims import Evidence, Numbers
 from papertrail.scan_and_snap.expected import (
     LEVEL,
     Trajectory,
@@ -18,6 +19,7 @@ from papertrail.scan_and_snap.expected import (
 )
 from papertrail.scan_and_snap.layer import measure_lemma_1
 from papertrail.scan_and_snap.theorems import (
+    Consequence,
     exponents,
     measure_consequences,
     measure_gains,
@@ -27,7 +29,11 @@ from papertrail.scan_and_snap.theorems import (
 )
 
 SEEDS = 5
-ORTHOGONAL = {"classes": 4, "distinct": 25, "share": 0.05}  # assumption 2 holds: M = 101, K = 4
+ORTHOGONAL: dict[str, Any] = {
+    "classes": 4,
+    "distinct": 25,
+    "share": 0.05,
+}  # assumption 2 holds: M = 101, K = 4
 
 
 @cache
@@ -38,6 +44,7 @@ def trained(seed: int, lr_y: float, lr_z: float, steps: int, orthogonal: bool = 
 
 
 def five(lr_y: float, lr_z: float, steps: int, orthogonal: bool = False) -> list[Trajectory]:
+    """The same training on the five languages."""
     return [trained(seed, lr_y, lr_z, steps, orthogonal) for seed in range(SEEDS)]
 
 
@@ -52,7 +59,7 @@ def distinct_gain_common_loses() -> Evidence:
     """Theorem 2's signs at every step, with assumption 2 and far outside it."""
     inside, outside = five(8, 0.2, 300, orthogonal=True), five(8, 0.2, 1000)
     signs = [measure_signs(run) for run in (*inside, *outside)]
-    numbers = {
+    numbers: Numbers = {
         "seeds": SEEDS, "steps": outside[0].steps, "inside_steps": inside[0].steps,
         "inside": f"{max(orthogonality(run.language) for run in inside):.1f}",
         "outside": f"{max(orthogonality(run.language) for run in outside):.1f}",
@@ -75,7 +82,7 @@ def lowest_outrun_first() -> Evidence:
             factor = run.attention(-1)[n, own] / P  # eq. 5: attention starts at P
             low.append(factor[P.argmin()].item())
             high.append(factor[P.argmax()].item())
-    numbers = {
+    numbers: Numbers = {
         "ordered": sum(ordered), "classes": classes, "low": f"{fmean(low):.2f}", "high": f"{fmean(high):.2f}",
     }  # fmt: skip
     return Evidence(numbers, "holds" if sum(ordered) == classes else "wrong")
@@ -92,7 +99,7 @@ def conserved_quantity() -> Evidence:
         worst[ratio] = [drift(run, n)[-1].item() for run in runs for n in range(run.language.num_classes)]
         alike[ratio] = max(worst_drift(run) for run in runs)
     slow, fast, faster = (max(worst[ratio]) for ratio in worst)
-    numbers = {
+    numbers: Numbers = {
         "equal": f"{slow:.1%}", "forty": f"{fast:.2%}", "usual": f"{median(worst[40]):.2%}",
         "below": sum(value < 0.01 for value in worst[40]), "classes": len(worst[40]), "four_times": f"{faster:.2%}",
         "ratio": 40, "fastest": 160, "level": f"{LEVEL:.0%}",
@@ -115,7 +122,7 @@ def speed_rises_then_falls() -> Evidence:
     at = [round(t) for t in (before / 4, before, after, 20 * after)]
     rises = [(speed.measured / speed.early)[t - 1].item() for t in at[:2]]
     falls = [(speed.measured / speed.late)[t - 1].item() for t in at[2:]]
-    numbers = {
+    numbers: Numbers = {
         "off": f"{off:.1%}", "far": f"{far:.0%}", "quarter": f"{rises[0]:.2f}", "before": f"{rises[1]:.2f}",
         "after": f"{falls[0]:.2f}", "long_after": f"{falls[1]:.2f}", "times": 20, "seeds": SEEDS,
     }  # fmt: skip
@@ -130,7 +137,7 @@ def relative_gain() -> Evidence:
     found = [measure_gains(run, n) for run in runs for n in range(run.language.num_classes)]
     kept = sum(bool((g.lower <= g.chi).all() and (g.chi <= g.upper).all()) for g in found)
     worst = max(g.worst for g in found)
-    numbers = {
+    numbers: Numbers = {
         "classes": len(found), "kept": kept, "worst": f"{worst:.1%}",
         "chi": f"{fmean(g.chi[-1].item() for g in found):.2f}",
         "lower": f"{fmean(g.lower[-1].item() for g in found):.2f}",
@@ -148,7 +155,7 @@ def growth_law_changes() -> Evidence:
     before, after = zip(*(exponents(run) for run in runs), strict=True)
     soon, faster = zip(*(exponents(run) for run in five(8, 0.2, 1000)), strict=True)
     late = [4 * (run.z[run.steps // 2, 0, 0] - run.z[-1, 0, 0]).item() / math.log(2) for run in runs]
-    numbers = {
+    numbers: Numbers = {
         "before": f"{fmean(before):.1f}", "after": f"{fmean(after):.1f}", "late": f"{fmean(late):.2f}",
         "faster": f"{fmean(faster):.1f}", "soon": f"{fmean(soon):.1f}", "ratio": 5, "larger": 40, "seeds": SEEDS,
     }  # fmt: skip
@@ -172,7 +179,7 @@ def premise_of_theorem_4() -> Evidence:
 
     before, after = zip(*(change(run) for run in five(1, 0.2, 1000)), strict=True)
     faster = [change(run)[1] for run in five(8, 0.2, 1000)]
-    numbers = {
+    numbers: Numbers = {
         "before": f"{fmean(before):.1f}", "after": f"{fmean(after):.1f}", "faster": f"{fmean(faster):.1f}",
         "ratio": 5, "larger": 40, "seeds": SEEDS,
     }  # fmt: skip
@@ -212,7 +219,7 @@ def outside_the_assumptions() -> Evidence:
     several = [
         measure_signs(measure_expected(shared_query(seed, common=3), 8, 0.2, 300)) for seed in range(SEEDS)
     ]
-    numbers = {
+    numbers: Numbers = {
         "threshold": f"{predicted[0].ratio / predicted[0].threshold:.2f}" if predicted else "0",
         "broken": len(broken), "cases": len(skewed), "seeds": SEEDS,
         "equal": sum(sign.hold for sign in equal), "slow": sum(sign.hold for sign in slow),
@@ -228,11 +235,11 @@ def consequences() -> Evidence:
     slow, middle, fast, both = runs
     earlier = all(a > b > c for a, b, c in zip(slow.peak, middle.peak, fast.peak, strict=True))
 
-    def sparser(one, other):
+    def sparser(one: Consequence, other: Consequence) -> bool:
         return all(a < b for a, b in zip(one.entropy + one.common, other.entropy + other.common, strict=True))
 
     held = earlier and sparser(both, middle) and sparser(slow, middle) and sparser(middle, fast)
-    numbers = {
+    numbers: Numbers = {
         "peaks": ", ".join(str(round(median(run.peak))) for run in runs[:3]),
         "entropies": ", ".join(f"{fmean(run.entropy):.3f}" for run in runs[:3]),
         "both": f"{fmean(both.entropy):.3f}",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
-from papertrail.claims import Evidence
+from papertrail.claims import Evidence, Numbers
 from papertrail.scan_and_snap.assumptions import BASELINE, MEASURES, SURVIVES, Assumptions
 from papertrail.scan_and_snap.ordinary_drawings import NAMES
 from papertrail.scan_and_snap.recorded_assumptions import load_assumptions
@@ -32,7 +32,7 @@ def predictions(*arms: str) -> Evidence:
     kept = sum(found.survives(arm, m) == SURVIVES[arm][m] for arm in arms for m in MEASURES)
     right = sum(len(found.as_predicted(arm)) for arm in arms)
     missed = [NAMES[m] for m in MEASURES if any(m not in found.as_predicted(arm) for arm in arms)]
-    numbers = {
+    numbers: Numbers = {
         "survive": sum(_surviving(found, arm) for arm in arms), "right": right, "cells": cells, "seeds": found.seeds,
         "missed": "; ".join(missed) or "none", "usual": _common(found, BASELINE),
         "common": " and ".join(_common(found, arm) for arm in arms),
@@ -80,10 +80,11 @@ def _all_survive(arm: str, *, also: Sequence[str] = ()) -> Evidence:
     found = load_assumptions()
     survive, of = _surviving(found, arm), len(MEASURES)
     values = found.values[arm]
-    numbers = {
+    numbers: dict[str, float | int | str] = {
         "survive": survive, "of": of, "seeds": found.seeds, "common": _common(found, arm),
         "order": f"{median(values['order']):.2f}", "snap": f"{median(values['snap']):.0%}",
-    } | {other.replace(" ", "_"): _surviving(found, other) for other in also}  # fmt: skip
+    }  # fmt: skip
+    numbers |= {other.replace(" ", "_"): _surviving(found, other) for other in also}
     good = survive == of
     return Evidence(numbers, "holds-at-small-scale" if good else "imprecise" if survive > of / 2 else "wrong")
 
@@ -98,8 +99,8 @@ def slow_attention() -> Evidence:
 
     As `_all_survive`; and wrong if without a norm as many signs survive at the usual rate.
     """
-    evidence = _all_survive("no norm, slow attention", also=("no norm",))
-    helps = evidence.numbers["survive"] > evidence.numbers["no_norm"]
+    evidence, found = _all_survive("no norm, slow attention", also=("no norm",)), load_assumptions()
+    helps = _surviving(found, "no norm, slow attention") > _surviving(found, "no norm")
     return evidence if helps else Evidence(evidence.numbers, "wrong")
 
 
@@ -107,7 +108,7 @@ def layer_is_linear_attention() -> Evidence:
     """Outputs, gradients, the limit and RMSNorm equal to round-off after the norm; clearly different before it."""
     found, norms = measure_layer_tie(), measure_norm_tie()
     equal = max(found.after + found.gradients + found.limit + norms) < ROUND_OFF
-    numbers = {"seeds": len(found.after), "apart": f"{min(found.before):.0f}"}
+    numbers: Numbers = {"seeds": len(found.after), "apart": f"{min(found.before):.0f}"}
     return Evidence(numbers, "holds" if equal and min(found.before) > 1 else "wrong")
 
 
@@ -115,5 +116,5 @@ def training_writes_fast_weights() -> Evidence:
     """Y and Z replayed by both rules equal to round-off, each step's gradient an outer product, and both moved."""
     found = measure_writing_tie()
     equal = max(found.sums + found.deltas + found.second) < ROUND_OFF
-    numbers = {"seeds": len(found.sums), "moved": f"{min(found.moved):.1f}"}
+    numbers: Numbers = {"seeds": len(found.sums), "moved": f"{min(found.moved):.1f}"}
     return Evidence(numbers, "holds" if equal and min(found.moved) > 0.1 else "wrong")

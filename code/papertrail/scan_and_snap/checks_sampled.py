@@ -7,7 +7,7 @@ from statistics import median
 
 import torch
 
-from papertrail.claims import Evidence
+from papertrail.claims import Evidence, Numbers
 from papertrail.scan_and_snap.measures import rank_correlation
 from papertrail.scan_and_snap.recorded_sampled import load_long_run, load_many_seeds, load_sweep
 from papertrail.scan_and_snap.sampled import (
@@ -48,7 +48,7 @@ def official_run() -> Evidence:
     few, wide = places_outside(figure_4()[PLAIN], official, many)
     share = len(wide) / len(official)
     together = rank_correlation(torch.tensor(many.late), torch.tensor(many.asymmetry)).item()
-    numbers = {
+    numbers: Numbers = {
         "inside": len(official) - len(wide), "of": len(official), "seeds": len(many.late),
         "few": len(figure_4()[PLAIN]), "outside": len(few),
         "together": f"{together:.1f}",
@@ -60,7 +60,12 @@ def official_final_row() -> Evidence:
     """The row called "Final" is the last if it is iteration 100; imprecise if less than a hundredth differs."""
     runs = figure_4()[PLAIN]
     moved = [run.moved(OFFICIAL_FINAL, STEPS) for run in runs]
-    numbers = {"row": OFFICIAL_FINAL, "steps": STEPS, "moved": f"{100 * max(moved):.1f}", "seeds": len(runs)}
+    numbers: Numbers = {
+        "row": OFFICIAL_FINAL,
+        "steps": STEPS,
+        "moved": f"{100 * max(moved):.1f}",
+        "seeds": len(runs),
+    }
     return Evidence(
         numbers, "holds" if OFFICIAL_FINAL == STEPS else "imprecise" if max(moved) < 0.01 else "wrong"
     )
@@ -77,7 +82,7 @@ def signs_with_samples() -> Evidence:
     always = [n for n in range(10) if all(move.gained[n] == 1 for move in moves)]
     rarest = load_many_seeds().rarest
     longest = max(rarest, key=int)
-    numbers = {
+    numbers: Numbers = {
         "long": longest, "gains": f"{sum(z > 0 for z in rarest[longest])} of {len(rarest[longest])}",
         "always": len(always), "of": 10, "rarest": f"{measure_moves(figure_4()[PLAIN]).gained[0]:.0%}",
         "seeds": len(figure_4()[PLAIN]), "settings": len(moves),
@@ -90,7 +95,7 @@ def signs_with_samples() -> Evidence:
 def order_with_samples() -> Evidence:
     """Rank correlation of logits with frequency: holds above 0.95 in every case, imprecise above 0."""
     orders = [order for rates in FIGURE_4 for order in measure_moves(figure_4()[rates]).order]
-    numbers = {"lowest": f"{min(orders):.2f}", "cases": len(orders), "seeds": len(figure_4()[PLAIN])}
+    numbers: Numbers = {"lowest": f"{min(orders):.2f}", "cases": len(orders), "seeds": len(figure_4()[PLAIN])}
     return Evidence(numbers, "holds" if min(orders) > 0.95 else "imprecise" if min(orders) > 0 else "wrong")
 
 
@@ -107,7 +112,7 @@ def snap_and_after() -> Evidence:
     lengths = [end - begin for begin, end in pairwise(found.times)]
     speeds = [[m / n for m, n in zip(run[1:], lengths, strict=True)] for run in found.moved["sgd"]]
     slower = all(b < a for run in speeds for a, b in pairwise(run[after - 1 :]))
-    numbers = {
+    numbers: Numbers = {
         "least": f"{100 * min(ways):.0f}", "half": STEPS // 2, "end": STEPS, "last": f"{found.times[-1]:,}",
         "later": f"{100 * median(later):.0f}", "seeds": len(later),
         "early": f"{100 * median(run[after - 1] for run in found.top['momentum']):.0f}",
@@ -122,7 +127,7 @@ def _nats(rates: Rates) -> list[float]:
     return [run.entropies[-1].mean().item() for run in figure_4()[rates]]
 
 
-def _half(rates: Rates) -> list[int]:
+def _half(rates: Rates) -> list[float]:
     return [run.half_time for run in figure_4()[rates]]
 
 
@@ -138,7 +143,7 @@ def rates_and_sparsity() -> Evidence:
     """
     slow, plain, fast = SLOW_DECODER, PLAIN, (10.0, 1.0)
     halved = ((0.5, 0.5), PLAIN), ((5.0, 0.5), fast)
-    orders = [
+    orders: list[tuple[list[float], list[float]]] = [
         (_half(fast), _half(plain)), (_half(plain), _half(slow)),  # a faster decoder: an earlier snap
         *((_nats(large), _nats(small)) for small, large in halved),  # both rates up: sparser
         (_nats(slow), _nats(plain)), (_nats(plain), _nats(fast)),  # a slower decoder: sparser
@@ -161,7 +166,7 @@ def becomes_sparse() -> Evidence:
     """
     first = figure_4()[PLAIN][0].entropies[0].mean().exp().item()
     ends = {rates: [run.entropies[-1].mean().exp().item() for run in figure_4()[rates]] for rates in FIGURE_4}
-    numbers = {
+    numbers: Numbers = {
         "start": f"{first:.1f}", "plain": f"{median(ends[PLAIN]):.1f}", "least": f"{median(ends[(5.0, 0.5)]):.1f}",
         "seeds": len(ends[PLAIN]),
         "common": f"{100 * figure_4()[PLAIN][0].common[0].mean().item():.0f}",
@@ -180,7 +185,7 @@ def no_winner() -> Evidence:
     found = load_long_run()
     top = {method: [run[-1] for run in runs] for method, runs in found.top.items()}
     ratio = min(run[-1] for runs in found.ratio.values() for run in runs)
-    numbers = {
+    numbers: Numbers = {
         "last": f"{found.times[-1]:,}", "plain": f"{100 * max(top['sgd']):.0f}",
         "momentum": f"{100 * max(top['momentum']):.0f}", "second": f"{ratio:.2f}", "seeds": len(top["sgd"]),
     }  # fmt: skip
@@ -197,7 +202,7 @@ def adam_picks_others() -> Evidence:
     chosen = {rates: max(set(move.top), key=move.top.count) for rates, move in moves.items()}
     sgd = measure_moves(figure_4()[PLAIN])
     usual = max(set(sgd.top), key=sgd.top.count)
-    numbers = {
+    numbers: dict[str, float | int | str] = {
         name: ", ".join(str(1 + n) for n in chosen[rates])
         for name, rates in zip(("low", "middle", "high"), chosen, strict=True)
     }
@@ -227,7 +232,7 @@ def sweep_of_rates() -> Evidence:
             rises += grew
             gentle += grew if float(rate) <= 1 else []
     lowest = {start: median(by_rate["3"]["1"]) for start, by_rate in sweep.entropy.items()}
-    numbers = {
+    numbers: Numbers = {
         "falls": sum(falls), "pairs": len(falls), "rises": sum(rises), "cases": len(rises),
         "gentle": sum(gentle), "slow": len(gentle), "seeds": len(sweep.before["zero"]),
         "zero": f"{lowest['zero']:.1f}", "torch": f"{lowest['torch']:.1f}",

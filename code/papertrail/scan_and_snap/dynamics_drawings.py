@@ -65,8 +65,8 @@ def draw_logits(trajectory: Trajectory, target: int = 0) -> Drawing:
     snap = snap_times(language.num_classes, trajectory.outputs, trajectory.lr_y)
     z = trajectory.z[1:, language.queries[target]]
     t = range(1, trajectory.steps + 1)
-    own = language.distinct(target).nonzero().flatten()
-    own = own[language.probabilities[target, own].argsort(descending=True)].tolist()
+    distinct = language.distinct(target).nonzero().flatten()
+    own = distinct[language.probabilities[target, distinct].argsort(descending=True)].tolist()
     fig, axes = look.new_figure(3.2, columns=2)
     axes[0].plot(t, z[:, 0], color=look.ORANGE)
     axes[0].set_title("common", fontweight="normal")

@@ -40,6 +40,7 @@ class Trajectory:
 
     @property
     def steps(self) -> int:
+        """How many steps it has."""
         return len(self.z) - 1
 
     def attention(self, step: int) -> Tensor:
@@ -172,6 +173,7 @@ class Signs:
 
     @property
     def hold(self) -> bool:
+        """Whether no move went against the theorem."""
         return self.losing == 0 and self.gaining == 0
 
 
@@ -189,10 +191,10 @@ def measure_signs(trajectory: Trajectory) -> Signs:
         rising = language.probabilities[n, own].argsort()
         z = trajectory.z[2:, language.queries[n]][:, own][:, rising]
         ordered += bool((z.diff(dim=1) > 0).all())
-    share = [
+    losing, gaining = (
         (sign * torch.cat(moves) <= 0).double().mean().item() for sign, moves in ((1, gains), (-1, losses))
-    ]
-    return Signs(*share, ordered)
+    )
+    return Signs(losing, gaining, ordered)
 
 
 @dataclass(frozen=True)

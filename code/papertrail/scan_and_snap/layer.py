@@ -69,7 +69,7 @@ def gradients_by_hand(Y: Tensor, Z: Tensor, tokens: Tensor, targets: Tensor) -> 
     Args:
         targets: the token to predict, (B,).
 
-    Shapes: as in `forward`, without the residual.
+    Shapes: Y and Z (V, V), tokens (B, T), targets (B,).
 
     Returns:
         dY and dZ, both (V, V).
@@ -89,7 +89,7 @@ def from_weights(U: Tensor, W_Q: Tensor, W_K: Tensor, W_V: Tensor) -> tuple[Tens
 
     Y = U W_V^T U^T and Z = U W_Q W_K^T U^T / sqrt(d), with one embedding for tokens read and tokens predicted.
 
-    Shapes: U (V, d), the weights (d, d) -> (V, V) each.
+    Shapes: U (V, d); W_Q, W_K, W_V (d, d) -> (V, V) each.
     """
     return U @ W_V.T @ U.T, U @ W_Q @ W_K.T @ U.T / math.sqrt(U.shape[1])
 

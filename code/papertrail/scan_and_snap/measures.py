@@ -1,4 +1,7 @@
-"""What the chapter reads off an attention row: the limit of long sequences, its mass by kind of token, its entropy."""
+"""What the chapter reads off an attention row: the limit of long sequences, its mass by kind of token, its entropy.
+
+The limit is eq. 5 of Tian et al. 2023; what is read off it is our own choice.
+"""
 
 from torch import Tensor
 
@@ -29,16 +32,25 @@ def attention_in_the_limit(language: Language, z: Tensor) -> Tensor:
 
 
 def mass(c: Tensor, tokens: Tensor) -> Tensor:
-    """How much of each attention row (..., M) lies on these tokens, a mask of shape (M,)."""
+    """How much of each attention row lies on these tokens, a mask.
+
+    Shapes: c (..., M), tokens (M,) -> (...).
+    """
     return c[..., tokens].sum(-1)
 
 
 def entropy(c: Tensor) -> Tensor:
-    """The entropy of each attention row (..., M), in nats; a token without attention adds nothing."""
+    """The entropy of each attention row, in nats; a token without attention adds nothing.
+
+    Shapes: c (..., M) -> (...).
+    """
     return -(c * c.clamp_min(1e-300).log()).sum(-1)
 
 
 def rank_correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Spearman's correlation along the last axis, of values without ties: (..., n), (..., n) -> (...)."""
+    """Spearman's correlation along the last axis, of values without ties.
+
+    Shapes: a and b (..., n) -> (...).
+    """
     a, b = (x.argsort(-1).argsort(-1).double() - (x.shape[-1] - 1) / 2 for x in (a, b))
     return (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1))

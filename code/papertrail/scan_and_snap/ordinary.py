@@ -1,9 +1,9 @@
 """An ordinary attention layer, trained: what Tian et al. 2023 assume away is there, or can be added.
 
-The paper trains two matrices, Y and Z, whole. Here they are products, as in any Transformer: embeddings U, matrices
-W_Q, W_K, W_V and an output layer, all from torch's usual random start, one head, one layer, finite sequences, one
-learning rate for everything. Only the last position predicts, as in the paper, so that only its attention is computed;
-the query does not attend to itself. All seeds learn at once, as one batched model.
+The paper trains two matrices, Y and Z, whole (section 3.1). Here they are products, as in any Transformer:
+embeddings U, matrices W_Q, W_K, W_V and an output layer, all from torch's usual random start, one head, one layer,
+finite sequences, one learning rate for everything. Only the last position predicts, as in the paper, so that only its
+attention is computed; the query does not attend to itself. All seeds learn at once, as one batched model.
 
 The language has two queries of two targets each. In the paper's own small example each target has a query of its own,
 and the query alone decides; here attention has something to find. A sequence is 64 tokens, so that each class's
@@ -72,7 +72,10 @@ class Options:
 
 
 def rms_norm(x: Tensor) -> Tensor:
-    """RMSNorm without a gain, over the last axis."""
+    """RMSNorm without a gain, over the last axis.
+
+    Shapes: x (..., D) -> (..., D).
+    """
     return F.rms_norm(x, x.shape[-1:], eps=EPS)
 
 

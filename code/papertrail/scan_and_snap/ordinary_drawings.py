@@ -1,6 +1,7 @@
 """Figures and tables of the ordinary layer: what was predicted, and what came."""
 
 from statistics import median
+from typing import Any
 
 from papertrail import figures as look
 from papertrail.figures import Drawing
@@ -87,7 +88,7 @@ def draw_predictions(found: Assumptions) -> Drawing:
     )
 
 
-def _explain(ax, seeds: int) -> None:
+def _explain(ax: Any, seeds: int) -> None:
     """A legend in the place of a panel."""
     ax.axis("off")
     ax.fill_between([], [], facecolor=look.PALE_BLUE, edgecolor=look.MUTED, label="where predicted")

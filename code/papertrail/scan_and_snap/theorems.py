@@ -29,7 +29,7 @@ def decoder_speed(t: Tensor, classes: int, tokens: int, lr_y: float) -> Tensor:
     Here (M - 1) h is the target's logit and -h every other's, with h' = (eta_Y / K) / (M - 1 + exp(M h)) and h(0) = 0.
     The equation integrates to (M - 1) h + exp(M h) / M = eta_Y t / K + 1 / M, which Newton's method solves for M h.
 
-    Shapes: t of any shape, steps of training -> the same.
+    Shapes: t of any shape, in steps of training -> the same.
     """
     M, target = tokens, lr_y * t / classes + 1 / tokens
     x = torch.minimum(
@@ -41,12 +41,18 @@ def decoder_speed(t: Tensor, classes: int, tokens: int, lr_y: float) -> Tensor:
 
 
 def early_speed(t: Tensor, classes: int, lr_y: float) -> Tensor:
-    """Theorem 1's law while t is below t0': eta_Y t / K."""
+    """Theorem 1's law while t is below t0': eta_Y t / K.
+
+    Shapes: t of any shape, in steps of training -> the same.
+    """
     return lr_y * t / classes
 
 
 def late_speed(t: Tensor, classes: int, tokens: int, lr_y: float) -> Tensor:
-    """Theorem 1's law from t0 on, with theorem 4's logarithm: K ln(M eta_Y t / K) / (eta_Y t)."""
+    """Theorem 1's law from t0 on, with theorem 4's logarithm: K ln(M eta_Y t / K) / (eta_Y t).
+
+    Shapes: t of any shape, in steps of training -> the same.
+    """
     return classes * (tokens * lr_y * t / classes).log() / (lr_y * t)
 
 
@@ -56,6 +62,8 @@ def growth_law(t: Tensor, classes: int, tokens: int, lr_y: float, lr_z: float) -
     Returns:
         With s = 2 (M-1)^2 / M^2: (1/4) ln(1 + s / K eta_Y eta_Z t^2), and (1/4) ln(1 + s K eta_Z / eta_Y
         ln^2(M eta_Y t / K)), both at every t.
+
+    Shapes: t of any shape, in steps of training -> the same, twice.
     """
     K, M = classes, tokens
     shrink = (M - 1) ** 2 / M**2
@@ -66,7 +74,10 @@ def growth_law(t: Tensor, classes: int, tokens: int, lr_y: float, lr_z: float) -
 
 @dataclass(frozen=True)
 class Growth:
-    """Figure 3 for one decoder rate: the growth factor chi = exp(2 B) integrated, and by theorem 4's two laws."""
+    """Figure 3 for one decoder rate: the growth factor chi = exp(2 B) integrated, and by theorem 4's two laws.
+
+    Shapes: t, chi, early, late (points,).
+    """
 
     lr_y: float
     t: Tensor
@@ -115,15 +126,18 @@ def measure_growth(
     chi = (-2 * torch.stack(z)).exp()  # (points + 1, rates)
     found = []
     for i, lr_y in enumerate(rates):
-        laws = growth_law(t[1:], classes, M, lr_y, lr_z)
+        early, late = ((2 * law).exp() for law in growth_law(t[1:], classes, M, lr_y, lr_z))
         snap = snap_times(classes, M, lr_y)
-        found.append(Growth(lr_y, t[1:], chi[1:, i], *((2 * law).exp() for law in laws), snap))
+        found.append(Growth(lr_y, t[1:], chi[1:, i], early, late, snap))
     return found
 
 
 @dataclass(frozen=True)
 class Speed:
-    """The signal's speed along a trajectory beside theorem 1, at every step from 1 on."""
+    """The signal's speed along a trajectory beside theorem 1, at every step from 1 on.
+
+    Shapes: t, measured, formula, early, late (steps,).
+    """
 
     t: Tensor
     measured: Tensor

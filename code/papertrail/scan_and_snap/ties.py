@@ -22,7 +22,7 @@ from papertrail.scan_and_snap.setting import DTYPE, syn_small
 
 
 def unit(x: Tensor) -> Tensor:
-    """The paper's LN: divide by the l2 norm, along the last axis."""
+    """The paper's LN: divide by the l2 norm, along the last axis. Shapes: x (..., V) -> (..., V)."""
     return x / x.norm(dim=-1, keepdim=True)
 
 

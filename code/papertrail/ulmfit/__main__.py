@@ -79,6 +79,7 @@ def bar(what: str) -> Callable[[int, int, float], None]:
 
 
 def say(line: str) -> None:
+    """Print a line, once where several processes run."""
     if FIRST:
         print(line)
 
@@ -96,10 +97,12 @@ def general_text(names: Sequence[str]) -> tuple[Split, str]:
 
 
 def words_of(documents: Sequence[Document], size: int) -> Vocabulary:
+    """The vocabulary of documents, at most `size` words."""
     return Vocabulary.build((tokenize(document.text) for document in documents), size)
 
 
 def pretrain(args: argparse.Namespace) -> None:
+    """Stage 1: a language model of general text."""
     split, digest = general_text(args.corpus)
     vocabulary = words_of(split.train, args.vocab_size)
     sizes = ModelSizes(args.embedding, args.hidden, args.layers)
@@ -117,6 +120,8 @@ def pretrain(args: argparse.Namespace) -> None:
 
 def general_held_out(args: argparse.Namespace, vocabulary: Vocabulary) -> dict[str, torch.Tensor]:
     """What forgetting is measured on: the general text that stage 1 held out, in the new words, if it is here.
+
+    Shapes: returns (N,) for each text, word by word.
 
     Raises:
         CorpusError, RunError: a text that --general names is not here, or is not the one of stage 1.
@@ -138,6 +143,7 @@ def general_held_out(args: argparse.Namespace, vocabulary: Vocabulary) -> dict[s
 
 
 def finetune(args: argparse.Namespace) -> None:
+    """Stage 2: the language model goes on with the target corpus, or begins with it."""
     split = split_by_hash(load_corpus(args.corpus).documents, test=args.test, validation=args.validation)
     vocabulary = words_of(split.train, args.vocab_size)
     held_out = {"target": as_ids((d.text for d in split.validation), vocabulary)}
@@ -161,6 +167,7 @@ def finetune(args: argparse.Namespace) -> None:
 
 
 def finish(stage: Stage, args: argparse.Namespace, factor: float) -> None:
+    """Run a stage of language modelling, and say the perplexities before and after."""
     settings = LMSettings(
         passes=args.passes,
         lr=args.lr,
@@ -198,6 +205,11 @@ def new_classifier(
 
 
 def classify(args: argparse.Namespace) -> None:
+    """Stage 3: a classifier from an encoder, judged on documents it has not seen.
+
+    Raises:
+        RunError: it was started under torchrun, or what it needs is not there.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise RunError("classify: runs in one process; start it without torchrun")
     corpus = load_corpus(args.corpus)
@@ -251,11 +263,13 @@ def classify(args: argparse.Namespace) -> None:
 
 
 def export(args: argparse.Namespace) -> None:
+    """Write the encoder of a finished run into one file."""
     about = export_encoder(args.start, args.out)
     print(f"{args.out}: {about['bytes']:,} bytes, SHA-256 {about['sha256']}")
 
 
 def model_options(one: argparse.ArgumentParser) -> None:
+    """Options that say how large a new model is."""
     one.add_argument("--vocab-size", type=int, default=8000, help="words a new model knows (8000)")
     one.add_argument("--embedding", type=int, default=ModelSizes.embedding_dim, help="features of a word")
     one.add_argument("--hidden", type=int, default=ModelSizes.hidden_dim, help="features of a layer")
@@ -263,6 +277,7 @@ def model_options(one: argparse.ArgumentParser) -> None:
 
 
 def run_options(one: argparse.ArgumentParser, batch_size: int, every: int) -> None:
+    """Options of every run: batch, seed, device, checkpoints."""
     one.add_argument("--batch-size", type=int, default=batch_size, help=f"read side by side ({batch_size})")
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (cpu)")
@@ -270,6 +285,7 @@ def run_options(one: argparse.ArgumentParser, batch_size: int, every: int) -> No
 
 
 def split_options(one: argparse.ArgumentParser) -> None:
+    """Options that say how many documents are kept back."""
     one.add_argument("--test", type=int, default=TEST, help=f"documents for the last test ({TEST})")
     one.add_argument(
         "--validation", type=int, default=VALIDATION, help=f"documents for validation ({VALIDATION})"
@@ -277,6 +293,7 @@ def split_options(one: argparse.ArgumentParser) -> None:
 
 
 def language_model_options(one: argparse.ArgumentParser) -> None:
+    """Options of both stages of language modelling."""
     one.add_argument("--out", type=Path, required=True, help="folder of the run; all machines must see it")
     one.add_argument("--passes", type=int, default=LMSettings.passes, help="times through the text (3)")
     one.add_argument("--lr", type=float, default=LMSettings.lr, help=f"highest rate ({LMSettings.lr})")
@@ -286,6 +303,7 @@ def language_model_options(one: argparse.ArgumentParser) -> None:
 
 
 def classify_options(one: argparse.ArgumentParser) -> None:
+    """Options of stage 3."""
     one.add_argument(
         "--from",
         dest="start",
@@ -357,6 +375,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns 0, 2 where it cannot do what was asked, or 130 where it was stopped."""
     args = parser().parse_args(arguments)
     try:
         usable(getattr(args, "device", "cpu"))

@@ -1,7 +1,7 @@
-"""The AWD-LSTM (Merity, Keskar & Socher 2018): an LSTM with dropout in five places, none of which costs a time loop.
+"""The AWD-LSTM (Merity et al. 2018, sections 2 and 3): an LSTM with dropout in five places.
 
 Every mask here is drawn once for a forward pass and holds for all its time steps, so that the fused LSTM kernel
-does the loop: what DropConnect changes is the matrix handed to that kernel.
+does the loop in time, and none of the five costs one: what DropConnect changes is the matrix handed to that kernel.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -125,6 +125,9 @@ class AWDLSTM(nn.Module):
         embedding_std: embeddings start as N(0, embedding_std^2), or uniform in [-0.1, 0.1], as published, for None.
 
     Shapes: tokens (B, T) -> Encoded; sizes as in Merity et al. 2018, section 5.
+
+    Raises:
+        ValueError: a size is below 1, or `pad_id` is no word.
     """
 
     def __init__(

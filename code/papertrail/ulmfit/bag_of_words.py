@@ -1,4 +1,7 @@
-"""What ULMFiT has to beat at every number of labels: words without order, and a linear classifier."""
+"""What ULMFiT has to beat at every number of labels: words without order, and a linear classifier.
+
+The choice is ours: the paper compares with other networks.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -7,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from papertrail.experiments import at_least_one
+from papertrail.experiments import at_least_one, given
 
 
 class BagOfWords:
@@ -37,7 +40,11 @@ class BagOfWords:
     def fit(
         self, documents: Sequence[Iterable[int]], labels: Sequence[int], classes: int, strength: float = 1.0
     ) -> "BagOfWords":
-        """Learn from documents (sequences of word ids, of any length) and their labels (0 to classes - 1)."""
+        """Learn from documents (sequences of word ids, of any length) and their labels (0 to classes - 1).
+
+        Raises:
+            ValueError: see the class.
+        """
         at_least_one(classes=classes)
         if not 0 < strength < float("inf"):
             raise ValueError(f"strength: got {strength!r}; allowed are numbers above 0")
@@ -87,7 +94,7 @@ class BagOfWords:
         words = torch.tensor([word for count in counts for word in count], dtype=torch.int64)
         times = torch.tensor([n for count in counts for n in count.values()], dtype=torch.float64)
         sizes = torch.tensor([len(count) for count in counts])
-        values = (1 + torch.log(times)) * self.idf[words]
+        values = (1 + torch.log(times)) * given(self.idf)[words]
         row = torch.arange(len(counts)).repeat_interleave(sizes)
         square = torch.zeros(len(counts), dtype=torch.float64).index_add(0, row, values**2)
         norm = square.sqrt().clamp(min=1e-12)  # a document of unseen words only stays at 0
@@ -138,7 +145,7 @@ def _fit(
 
     optimizer.step(mean_loss)
     mean_loss()
-    largest = max(weight.grad.abs().max().item(), bias.grad.abs().max().item())
+    largest = max(given(part.grad).abs().max().item() for part in (weight, bias))
     if not largest < 1e-6:
         raise RuntimeError(
             f"the fit stopped at a gradient of {largest:.1e}, above 1e-6; try a larger strength"

@@ -5,7 +5,7 @@ Rows that published numbers decide are in `checks_published`.
 
 from statistics import mean, stdev
 
-from papertrail.claims import Evidence
+from papertrail.claims import Evidence, Numbers
 from papertrail.experiments import load_record
 from papertrail.ulmfit.fine_tuning import MISSING_ROW, ULMFIT
 from papertrail.ulmfit.measurements import measure_one_mask, measure_softmax, measure_tied_group
@@ -47,7 +47,7 @@ def adaptive_softmax_is_faster() -> Evidence:
     times = [median[ours, size] / median[full, size] for way, size in median if way == full]
     pairs = zip(record["perplexities"][ours], record["perplexities"][full], strict=True)
     ratios = [mine / theirs for mine, theirs in pairs]
-    numbers = {
+    numbers: Numbers = {
         "low": f"{min(times):.1f}",
         "high": f"{max(times):.1f}",
         "seeds": len(ratios),
@@ -65,7 +65,7 @@ def tied_embedding() -> Evidence:
         (before - top) / (before - bottom)
         for before, top, bottom in zip(found.before, found.top, found.bottom, strict=True)
     ]
-    numbers = {
+    numbers: Numbers = {
         "better": better,
         "languages": len(found.top),
         "further": f"{min(gains):.1f}",
@@ -98,7 +98,7 @@ def pretraining_on_reviews() -> Evidence:
     sizes = [n for n, errors in ours.items() if len(errors) >= 3 and len(scratch.get(n, [])) >= 3]
     over_scratch = [n for n in sizes if _clear(_gains(ours[n], scratch[n]))]
     over_words = [n for n in sizes if _clear(_gains(ours[n], words.get(n, [])))]
-    numbers = {
+    numbers: Numbers = {
         "sizes": ", ".join(f"{n:,}" for n in sizes),
         "scratch": len(over_scratch),
         "words": len(over_words),
@@ -114,7 +114,7 @@ def pretraining_here() -> Evidence:
     record, (few, many) = load_recipe(), (20, 40)
     ours, theirs = record.errors("lstm", STARTS[2], few), record.errors("lstm", STARTS[0], many)
     better = sum(a < b for a, b in zip(ours, theirs, strict=True))
-    numbers = {
+    numbers: Numbers = {
         "languages": len(ours), "few": few, "many": many, "better": better,
         "ours": f"{mean(ours):.0%}", "theirs": f"{mean(theirs):.0%}",
     }  # fmt: skip
@@ -127,7 +127,7 @@ def stage_two_here() -> Evidence:
     record, labels = load_recipe(), 20
     ours, theirs = record.errors("lstm", STARTS[2], labels), record.errors("lstm", STARTS[1], labels)
     better = sum(a < b for a, b in zip(ours, theirs, strict=True))
-    numbers = {
+    numbers: Numbers = {
         "languages": len(ours), "labels": labels, "better": better,
         "ours": f"{mean(ours):.0%}", "theirs": f"{mean(theirs):.0%}",
     }  # fmt: skip
@@ -146,7 +146,7 @@ def unfreezing_here() -> Evidence:
     ]
     gains = [[100 * gain for gain in record.gains(*case)] for case in open_cases]
     helps = sum(_clear(g) for g in gains)
-    numbers = {
+    numbers: Numbers = {
         "languages": len(record.of("lstm")),
         "sizes": ", ".join(map(str, METHOD_SIZES)),
         "limit": f"{FLOOR:.0%}",
@@ -170,7 +170,7 @@ def fine_tuning_on_reviews() -> Evidence:
     gains = {n: [100 * gain for gain in _gains(ours[n], plain[n])] for n in ours}
     better = sum(gain > 0 for found in gains.values() for gain in found)
     losses = [-mean(found) for found in gains.values()]
-    numbers = {
+    numbers: Numbers = {
         "pairs": sum(map(len, gains.values())),
         "better": better,
         "sizes": ", ".join(f"{n:,}" for n in gains),
@@ -187,7 +187,7 @@ def unfreezing_on_reviews() -> Evidence:
     (labels,) = {run["labels"] for run in runs}
     ours, missing = (errors_by_labels(runs, "general+target", row)[labels] for row in (ULMFIT, MISSING_ROW))
     gains = [100 * gain for gain in _gains(ours, missing)]
-    numbers = {
+    numbers: Numbers = {
         "labels": f"{labels:,}",
         "seeds": len(gains),
         "with": f"{mean(ours):.1%}",

@@ -2,7 +2,7 @@
 
 from statistics import mean
 
-from papertrail.claims import Evidence
+from papertrail.claims import Evidence, Numbers
 from papertrail.ulmfit import published as paper
 from papertrail.ulmfit.schedules import published_slanted_triangular
 
@@ -33,7 +33,7 @@ def state_of_the_art() -> Evidence:
     ]
     kinds = {kind for kind, _, _ in paper.DATASETS.values()}
     trec = paper.best_before("TREC-6")[1] - paper.TEST_ERRORS["TREC-6"][paper.ULMFIT]
-    numbers = {
+    numbers: Numbers = {
         "best": len(best), "sets": len(paper.TEST_ERRORS), "kinds": len(kinds),
         "questions": f"{trec * paper.TREC_TEST_QUESTIONS / 100:.1f}", "test": paper.TREC_TEST_QUESTIONS,
     }  # fmt: skip
@@ -58,7 +58,7 @@ def unfreezing_is_a_key_part() -> Evidence:
         part: [gain for pair in paper.isolated_gains(part).values() for gain in pair.values()]
         for part in ("Freez", "discr", "stlr")
     }
-    numbers = {
+    numbers: Numbers = {
         f"{name}_{what}": value
         for name, part in (("unfreezing", "Freez"), ("rates", "discr"), ("schedule", "stlr"))
         for what, value in (
@@ -67,8 +67,8 @@ def unfreezing_is_a_key_part() -> Evidence:
             ("mean", f"{mean(gains[part]):.2f}"),
         )
     }
-    helps = numbers["unfreezing_helps"]
-    if 4 * helps >= 3 * numbers["unfreezing_of"]:
+    helps = sum(gain > 0 for gain in gains["Freez"])
+    if 4 * helps >= 3 * len(gains["Freez"]):
         return Evidence(numbers, "holds")
     return Evidence(numbers, "imprecise" if helps else "wrong")
 
@@ -89,7 +89,7 @@ def recipe_is_the_best_row() -> Evidence:
     first = sum(points == 0 for points in behind.values())
     worst = max(behind, key=behind.__getitem__)
     ahead = sum(table[row][worst] < table[whole][worst] for row in table)
-    numbers = {
+    numbers: Numbers = {
         "first": first, "sets": len(behind), "worst": worst, "ahead": ahead, "behind": f"{behind[worst]:.2f}",
     }  # fmt: skip
     if first == len(behind):
@@ -108,7 +108,7 @@ def majority_of_datasets() -> Evidence:
     """The abstract's 18 to 24% on the majority of the sets: how many are in that range."""
     found = paper.majority_of_datasets()
     others = sorted(round(value) for name, value in found.reductions.items() if name not in found.covered)
-    numbers = {
+    numbers: Numbers = {
         "covered": len(found.covered), "sets": len(found.reductions), "names": ", ".join(found.covered),
         "others": ", ".join(f"{value}%" for value in others),
     }  # fmt: skip
@@ -119,10 +119,10 @@ def majority_of_datasets() -> Evidence:
 
 def a_hundred_times_fewer_labels() -> Evidence:
     """The abstract's factor against the factors that section 5 gives, by set and by unlabeled text."""
-    factors = [statement for statement in paper.LOW_SHOT if statement.times is not None]
-    reach = [statement for statement in factors if statement.times >= paper.ABSTRACT_TIMES]
-    numbers = {
-        "factors": ", ".join(str(times) for times in sorted(statement.times for statement in factors)),
+    factors = [statement.times for statement in paper.LOW_SHOT if statement.times is not None]
+    reach = [statement for statement in paper.LOW_SHOT if (statement.times or 0) >= paper.ABSTRACT_TIMES]
+    numbers: Numbers = {
+        "factors": ", ".join(map(str, sorted(factors))),
         "abstract": paper.ABSTRACT_TIMES, "labels": paper.LOW_SHOT_LABELS, "reach": len(reach),
         "unlabeled": f"{max((statement.unlabeled or 0 for statement in reach), default=0):,}",
     }  # fmt: skip
@@ -153,7 +153,7 @@ def rates_by_layer_in_the_scripts() -> Evidence:
     lowest, middle, top = paper.SCRIPT_LM_RATES.values()
     factor = paper.DISCRIMINATIVE_FACTOR
     formula = factor ** -len(paper.SCRIPT_LM_RATES)  # the embedding lies that many layers below the top one
-    numbers = {
+    numbers: Numbers = {
         "upper": f"{top / middle:g}", "lower": f"{middle / lowest:g}", "factor": factor,
         "tied": f"{paper.SCRIPT_LM_TIED_RATE:.2f}", "formula": f"{formula:.2f}",
     }  # fmt: skip
@@ -171,7 +171,7 @@ def printed_schedule_stays_positive() -> Evidence:
         for length in range(FIRST_LENGTH, LAST_LENGTH + 1)
     }
     negative = [length for length, rate in last.items() if rate < 0]
-    numbers = {
+    numbers: Numbers = {
         "negative": len(negative), "lengths": len(last), "first": FIRST_LENGTH, "last": f"{LAST_LENGTH:,}",
         "longest": max(negative, default=0), "worst": f"{min(last.values()):.2f}".replace("-", "−"),
     }  # fmt: skip
@@ -186,7 +186,7 @@ def rates_by_layer_help_bert() -> Evidence:
     by_layer = {decay: error for decay, error in paper.BERT_BY_LAYER_DECAY.items() if decay != 1.0}
     best = min(by_layer, key=by_layer.__getitem__)
     strongest = min(by_layer)
-    numbers = {
+    numbers: Numbers = {
         "one": f"{one_rate:.2f}", "best": f"{by_layer[best]:.2f}", "decay": best,
         "strong": f"{by_layer[strongest]:.2f}", "strongest": strongest,
     }  # fmt: skip

@@ -249,7 +249,7 @@ def reverse_documents(tokens: Tensor, lengths: Tensor) -> Tensor:
 def ensemble(forward: Tensor, backward: Tensor) -> Tensor:
     """Mean of the class probabilities of the forward and the backward classifier (Howard & Ruder 2018, section 3.3).
 
-    Shapes: (B, C), (B, C) -> (B, C).
+    Shapes: forward and backward (B, C) -> (B, C).
 
     Raises:
         ValueError: the shapes differ, or a row is no probability distribution (logits, for example).

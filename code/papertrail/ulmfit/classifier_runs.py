@@ -40,11 +40,12 @@ def labelled(documents: Sequence[Document], vocabulary: Vocabulary, max_words: i
     Raises:
         RunError: a document has no label.
     """
-    if any(document.label is None for document in documents):
+    labels = [document.label for document in documents if document.label is not None]
+    if len(labels) < len(documents):
         raise RunError("classify: a document has no label; allowed are corpora whose documents all have one")
     kept = slice(None if max_words is None else -max_words, None)
     ids = [[vocabulary.bos_id, *vocabulary.ids(tokenize(document.text)[kept])] for document in documents]
-    return Labelled(ids, [document.label for document in documents])
+    return Labelled(ids, labels)
 
 
 def load_start(start: Path, dropouts: Dropouts) -> tuple[AWDLSTM, Vocabulary]:

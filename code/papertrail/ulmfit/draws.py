@@ -16,7 +16,8 @@ class Draws:
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self.gpus = [device] if device.type == "cuda" else []
-        states = [torch.Generator(at).manual_seed(seed).get_state() for at in ("cpu", *self.gpus)]
+        places = [torch.device("cpu"), *self.gpus]
+        states = [torch.Generator(at).manual_seed(seed).get_state() for at in places]
         self._cpu_bytes = len(states[0])
         self.state: Tensor = torch.cat(states)
 

@@ -83,7 +83,7 @@ def load_from_hub(name: str) -> Corpus:
     if not documents:
         raise CorpusError(f"{name}: holds no document")
     made = known.labels_made if any(d.label is not None for d in documents) else "none"
-    source = " ".join([asked["id"], *options.values(), split])
+    source = " ".join([asked["id"], *map(str, options.values()), split])
     return Corpus(name, documents, classes_of(documents, features, known), source, known.licence, made)
 
 
@@ -104,6 +104,11 @@ def documents_of(rows: Iterable[Mapping[str, Any]], known: Known) -> tuple[Docum
 
 
 def text_of(row: Mapping[str, Any]) -> str:
+    """The text of a row.
+
+    Raises:
+        CorpusError: the row has no column `text`, or no text in it.
+    """
     if not isinstance(row.get("text"), str):
         raise CorpusError(f"expected rows with a column text, found the columns {sorted(row)}")
     return row["text"]

@@ -26,9 +26,9 @@ class LanguageModel(nn.Module):
         cutoffs: where the adaptive softmax's clusters begin; None for one softmax over all words.
     """
 
-    def __init__(self, encoder: nn.Module, cutoffs: tuple[int, ...] | None = None) -> None:
+    def __init__(self, encoder: Any, cutoffs: tuple[int, ...] | None = None) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder: Any = encoder
         self.softmax = (
             TiedAdaptiveSoftmax(encoder.weight, cutoffs) if cutoffs else TiedSoftmax(encoder.weight)
         )

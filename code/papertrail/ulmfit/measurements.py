@@ -99,6 +99,7 @@ class EmbeddingLowest(LanguageModel):
     """A language model whose tied embedding learns at the lowest rate, as a layer nearest the input would."""
 
     def groups(self) -> list[list[torch.nn.Parameter]]:
+        """The same groups in the other order: the tied weights learn slowest."""
         *layers, tied = super().groups()
         return [tied, *layers]
 

@@ -12,7 +12,7 @@ errors, each of one model that reads forward only.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 
 from papertrail.experiments import at_least_one
 
@@ -170,6 +170,7 @@ class LowShot:
 
     @property
     def says(self) -> str:
+        """The statement in words."""
         return self.comment or f"as good as {self.times} times as many from scratch"
 
 
@@ -283,6 +284,7 @@ class Majority:
 
     @property
     def is_majority(self) -> bool:
+        """Whether more than half of the sets are in the abstract's range."""
         return 2 * len(self.covered) > len(self.reductions)
 
 
@@ -394,6 +396,5 @@ def count_parameters(
         ValueError: a size is below 1.
     """
     at_least_one(vocabulary=vocabulary, emb=emb, hidden=hidden, layers=layers)
-    sizes = [emb, *[hidden] * (layers - 1), emb]
-    recurrent = sum(4 * m * (n + m) + 8 * m for n, m in zip(sizes[:-1], sizes[1:], strict=True))
+    recurrent = sum(4 * m * (n + m) + 8 * m for n, m in pairwise([emb, *[hidden] * (layers - 1), emb]))
     return recurrent + vocabulary * emb * (1 if tied else 2) + vocabulary

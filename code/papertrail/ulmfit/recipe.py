@@ -6,6 +6,7 @@ Settings were chosen on three languages (seeds 0 to 2); what the chapter shows i
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
+from typing import Any
 
 import torch
 from torch import nn
@@ -44,7 +45,8 @@ def new_lstm() -> AWDLSTM:
     """
     encoder = AWDLSTM(VOCAB_SIZE, 64, 64, 2, Dropouts(0.05, 0.05, 0.1, 0.05, 0.05), embedding_std=1.0)
     with torch.no_grad():
-        for layer in encoder.layers:
+        layers: list[Any] = list(encoder.layers)
+        for layer in layers:
             layer.bias_ih[layer.hidden_dim : 2 * layer.hidden_dim] += 2  # gates: input, forget, cell, output
     return encoder
 
@@ -86,7 +88,7 @@ class LanguageStages:
 
     general: dict[str, float]
     target: dict[str, float]
-    encoders: dict[str, dict[str, torch.Tensor]]  # start -> weights
+    encoders: dict[str, dict[str, torch.Tensor]]  # start -> weights by name, of any shape
     language: Language
     encoder: str  # its kind, as in ENCODERS
 
@@ -201,8 +203,10 @@ def _errors(
 
 def measure_recipe(stages: LanguageStages, sizes: Sequence[int] = (20, 40), seeds: int = 3) -> Recipe:
     """Error against labels from each start. ULMFiT's recipe for both pretrained ones; one rate for new weights."""
-    methods = (SCRATCH, ULMFIT, ULMFIT)
-    arms = {start: (start, method) for start, method in zip(STARTS, methods, strict=True)}
+    methods: tuple[str | Method, ...] = (SCRATCH, ULMFIT, ULMFIT)
+    arms: dict[str, tuple[str, str | Method]] = {
+        start: (start, method) for start, method in zip(STARTS, methods, strict=True)
+    }
     return _errors(stages, arms, sizes, seeds)
 
 

@@ -74,5 +74,5 @@ def classify_reviews(
 def bag_of_words_error(vocabulary: Vocabulary, labels: int, seed: int, judged: Sequence[Document]) -> float:
     """The error of tf-idf and logistic regression on the same words of the same reviews."""
     train = labelled_subset(split_reviews().train, labels, seed)
-    numbered = (labelled(documents, vocabulary, LAST_WORDS) for documents in (train, judged))
-    return share_wrong_by_bag_of_words(*numbered, len(vocabulary), 2)
+    known, unseen = (labelled(documents, vocabulary, LAST_WORDS) for documents in (train, judged))
+    return share_wrong_by_bag_of_words(known, unseen, len(vocabulary), 2)

@@ -123,7 +123,7 @@ def refuse_other(made: dict[str, Any], earlier: dict[str, Any], where: Path) -> 
 
 def _flat(record: dict[str, Any], before: str = "") -> dict[str, Any]:
     """{"settings": {"lr": 1}} -> {"settings.lr": 1}"""
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in record.items():
         found |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {before + key: value}
     return found
@@ -224,7 +224,7 @@ class Stage:
     vocabulary: Vocabulary
     sizes: ModelSizes
     text: Tensor  # (N,)
-    held_out: dict[str, Tensor]  # name of a text -> its words
+    held_out: dict[str, Tensor]  # name of a text -> its words, (N,)
     about: dict[str, Any]  # what the record says of the stage: its name, its corpora
 
     def made(self, settings: LMSettings, world: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -18,7 +19,7 @@ from papertrail.ulmfit.schedules import (
     warmup_linear,
 )
 
-GROUP_LOOKS = [
+GROUP_LOOKS: list[dict[str, Any]] = [
     {"color": look.BLUE, "linestyle": "-"},
     {"color": look.ORANGE, "linestyle": "--"},
     {"color": look.GREEN, "linestyle": "-."},
@@ -50,9 +51,9 @@ def draw_schedules(total_steps: int = 200) -> Drawing:
     steps = range(0, total_steps + 1, max(1, total_steps // 100))
     words = []
     for name, schedule, style in curves:
-        ax.plot([step / total_steps for step in steps], [schedule(step, total_steps, 1.0) for step in steps],
-                **style, label=name)  # fmt: skip
-        peak = max(steps, key=lambda step, schedule=schedule: schedule(step, total_steps, 1.0))
+        rates = [schedule(step, total_steps, 1.0) for step in steps]
+        ax.plot([step / total_steps for step in steps], rates, **style, label=name)
+        peak = steps[rates.index(max(rates))]
         first, last = (schedule(step, total_steps, 1.0) for step in (0, total_steps))
         words.append(
             f"{name}: starts at {first:.3g}, peaks at {peak / total_steps:.0%} of the run, ends at {last:.3g}"
@@ -169,7 +170,7 @@ def _bars(ax: Axes, history: FineTuningHistory, step: int) -> None:
         frozen = rate == 0
         end = low * (high / low) ** 0.5 if frozen else rate
         hatched = {"color": look.PAPER, "edgecolor": look.MUTED, "hatch": "///"}
-        face = hatched if frozen else {"color": GROUP_LOOKS[group]["color"]}
+        face: dict[str, Any] = hatched if frozen else {"color": GROUP_LOOKS[group]["color"]}
         ax.barh(group, end - low, left=low, height=0.6, **face)
         ax.text(end, group, " frozen" if frozen else f" {_number(rate)}", va="center")
     ax.set_xscale("log")

@@ -1,4 +1,6 @@
-"""Which layer learns at which rate, and when: the schedules and unfreezing plans of Howard & Ruder 2018.
+"""Which layer learns at which rate, and when: schedules and unfreezing plans.
+
+Howard & Ruder 2018, sections 3.2 and 3.3; other plans and schedules name their papers.
 
 Steps are counted from 0. Step t of T uses the rate at t, so a run of T updates uses t = 0 .. T - 1; t = T is the
 far end of every curve and is allowed. Groups of parameters are counted from the input up: the first is nearest

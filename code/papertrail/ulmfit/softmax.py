@@ -1,8 +1,8 @@
 """Softmaxes that share the embedding's weights: over all words at once, or over clusters of words.
 
-Tying: Press & Wolf 2017; Inan et al. 2017. Clusters by frequency: Grave et al. 2017. In that paper rare words get
-shorter vectors of their own; here every word keeps its tied row, and the gain is that most words never meet the
-rare rows. Both forms give exactly normalized probabilities.
+Tying: Press & Wolf 2017; Inan et al. 2017. Clusters by frequency: Grave et al. 2017, section 4. In that paper
+rare words get shorter vectors of their own; here every word keeps its tied row, and the gain is that most words never
+meet the rare rows. Both forms give exactly normalized probabilities.
 """
 
 import torch
@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 
 class TiedSoftmax(nn.Module):
-    """The next word's log probabilities from an encoder's output and its own embedding (V, E), with a bias a word."""
+    """The next word's log probabilities from an encoder's output and its own embedding (V, E), with a bias a word.
+
+    Shapes: weight (V, E).
+    """
 
     def __init__(self, weight: nn.Parameter) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ DOCUMENT_LENGTH = 41  # xxbos, as before any text that ULMFiT reads, and 40 word
 
 @dataclass(frozen=True)
 class Language:
-    """What a seed fixes: which function word follows which, (30, 30), rows summing to 1.
+    """What a seed fixes: which function word follows which: transitions (30, 30), rows summing to 1.
 
     Each topic has the same words in all languages.
     """

@@ -35,6 +35,8 @@ class TransformerEncoder(nn.Module):
             when called, more than `max_length` words.
     """
 
+    mask: Tensor  # (max_length, max_length), what no word may see is minus infinity
+
     def __init__(
         self,
         vocab_size: int,
