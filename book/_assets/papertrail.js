@@ -111,6 +111,7 @@ addEventListener("load", () => window.MathJax?.startup?.promise.then(() => {
           undo.push(() => fold.append(node));
         }
         list.append(held);
+        fold.classList.toggle("pt-hint", hints);
       }
       const note = make("p", `${title}: at the end of this ${hints ? "assignment" : "chapter"}.`, "pt-paper-only");
       folds.at(-1).after(note);
