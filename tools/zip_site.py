@@ -14,8 +14,7 @@ from papertrail import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
 DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows
-# What only the builder reads, what only a debugger asks for, and what the site offers beside its pages.
-LEFT_OUT = (".buildinfo", "*.map", "paper-trail*.zip", "paper-trail*.pdf")
+LEFT_OUT = (".buildinfo", "*.map")  # what only the builder reads, and what only a debugger asks for
 
 
 def files_of(site: Path) -> list[Path]:

@@ -26,7 +26,7 @@ from sphinx.search.en import SearchEnglish
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.logging import getLogger
 
-from papertrail import __version__, claims, class_costs_site, speed_claims, speed_tables
+from papertrail import __version__, claims, class_costs_site, site_offers, speed_claims, speed_tables
 from papertrail.recorded_page import RecordedDirective
 from papertrail.site_status import BudgetDirective, StatusDirective
 from papertrail.site_weight import keep_pages_offline, lighten, load_what_the_page_needs
@@ -327,6 +327,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("moving", MovingDirective)
     app.add_directive("status-table", StatusDirective)
     class_costs_site.register(app)
+    site_offers.register(app)
     app.add_directive("recorded-table", RecordedDirective)
     app.add_directive("benchmark-table", BenchmarkTableDirective)
     app.add_directive("budget-table", BudgetDirective)

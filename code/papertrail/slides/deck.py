@@ -225,7 +225,7 @@ def write_slides(notebook: Path, out: Path, book: Path, static: str) -> int:
         extra_template_basedirs=[str(TEMPLATES)], template_name="template", reveal_url_prefix=f"{static}/reveal"
     )
     made = as_notebook(slides, roles, slides[0].title)
-    page, _ = exporter.from_notebook_node(made, resources={"static": static, "chapter": notebook.stem})
+    page, _ = exporter.from_notebook_node(made, resources={"static": static})
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.with_suffix(".part")
     draft.write_text(page, encoding="utf-8")
