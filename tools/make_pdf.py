@@ -51,7 +51,9 @@ def print_page(browser: Browser, page: Path, out: Path) -> None:
             "Noto Sans CJK or WenQuanYi Zen Hei (on Debian and Ubuntu: fonts-noto-cjk or fonts-wqy-zenhei)"
         )
     if failed:
-        raise RuntimeError(f"{page.name} loads what is not there: {', '.join(failed[:5])}; build the site first")
+        raise RuntimeError(
+            f"{page.name} loads what is not there: {', '.join(failed[:5])}; build the site first"
+        )
     tab.pdf(path=out, prefer_css_page_size=True, print_background=True, tagged=True)
     context.close()
 
@@ -72,7 +74,9 @@ def add_bookmarks(pdf: Path, entries: list[Heading], author: str) -> None:
         place = reader.named_destinations[f"/{entry.identity}"]
         fit = Fit.xyz(left=None, top=float(place["/Top"]), zoom=None)
         page = reader.get_destination_page_number(place)
-        made = writer.add_outline_item(title=entry.title, page_number=page, parent=chapter if entry.level > 1 else None, fit=fit)
+        made = writer.add_outline_item(
+            title=entry.title, page_number=page, parent=chapter if entry.level > 1 else None, fit=fit
+        )
         chapter = made if entry.level == 1 else chapter
     writer.page_mode = "/UseOutlines"
     writer.add_metadata({"/Author": author})

@@ -15,7 +15,12 @@ from papertrail.slides.deck import write_slides
 
 ROOT = Path(__file__).resolve().parent.parent
 # Of reveal.js, which sphinx-revealjs carries as files, what slides load.
-REVEAL = {"dist/reveal.js": "reveal.js", "dist/reveal.css": "reveal.css", "plugin/notes/notes.js": "notes.js", "LICENSE": "LICENSE"}
+REVEAL = {
+    "dist/reveal.js": "reveal.js",
+    "dist/reveal.css": "reveal.css",
+    "plugin/notes/notes.js": "notes.js",
+    "LICENSE": "LICENSE",
+}
 
 
 OWN = ("papertrail.css", "slides.css", "slides.js", "favicon.svg")
@@ -31,7 +36,9 @@ def bring_static(site: Path, static: Path) -> None:
         raise FileNotFoundError(f"site: {site} is not built; run `make book` first")
     spec = find_spec("sphinx_revealjs")
     if spec is None:
-        raise FileNotFoundError("sphinx-revealjs, which carries reveal.js, is not installed; `make slides` installs it")
+        raise FileNotFoundError(
+            "sphinx-revealjs, which carries reveal.js, is not installed; `make slides` installs it"
+        )
     wheel = Path(spec.submodule_search_locations[0]) / "_static" / "revealjs"
     (static / "reveal").mkdir(parents=True, exist_ok=True)
     for source, target in REVEAL.items():
@@ -50,7 +57,9 @@ def chapters(toc: Path) -> list[str]:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--site", type=Path, default=ROOT / "_build" / "html", help="the built site")
-    parser.add_argument("--out", type=Path, default=ROOT / "_build" / "slides", help="a folder for the slides")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "_build" / "slides", help="a folder for the slides"
+    )
     options = parser.parse_args(arguments)
     try:
         bring_static(options.site, options.out / "static")

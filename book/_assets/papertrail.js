@@ -151,4 +151,4 @@ addEventListener("load", () => window.MathJax?.startup?.promise.then(() => {
 })();
 
 // Opened as a file, a page may not fetch others, so the search lists titles without the lines around the word.
-if (location.protocol === "file:" && window.DOCUMENTATION_OPTIONS) DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;

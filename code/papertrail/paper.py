@@ -16,7 +16,7 @@ import yaml
 # Worked in a notebook, or about a machine: of no use on paper.
 NOT_ON_PAPER = ("book/exercises/", "book/instructors", "book/scaling", "book/status")
 ARTICLE = re.compile(r'<article class="bd-article">(.*)</article>', re.DOTALL)
-HEADING = re.compile(r'<section([^>]*)>\s*(?:<span[^>]*></span>\s*)*<h([12])>(.*?)</h\2>', re.DOTALL)
+HEADING = re.compile(r"<section([^>]*)>\s*(?:<span[^>]*></span>\s*)*<h([12])>(.*?)</h\2>", re.DOTALL)
 HEADER_LINK = re.compile(r'<a class="headerlink"[^>]*>.*?</a>')
 ANCHOR = re.compile(r'<a\b([^>]*?)\shref="([^"]*)"([^>]*)>(.*?)</a>', re.DOTALL)
 NAMES = re.compile(r'(\s(?:id|for|name|aria-labelledby|aria-describedby)=")([^"]+)"')
@@ -57,7 +57,9 @@ def parts_on_paper(toc: Path) -> list[Part]:
     contents = yaml.safe_load(toc.read_text(encoding="utf-8"))
     if not {"root", "parts"} <= set(contents):
         raise ValueError(f"toc: {toc} has {sorted(contents)}, but a root and parts are needed")
-    parts = [Part(part["caption"], tuple(page["file"] for page in part["chapters"])) for part in contents["parts"]]
+    parts = [
+        Part(part["caption"], tuple(page["file"] for page in part["chapters"])) for part in contents["parts"]
+    ]
     first, *others = parts
     parts = [Part(first.caption, (contents["root"], *first.names)), *others]
     kept = (Part(part.caption, tuple(name for name in part.names if on_paper(name))) for part in parts)
@@ -130,10 +132,16 @@ def headings(article: str) -> list[Heading]:
         (re.search(r'\sid="([^"]+)"', tag), int(level), re.sub("<[^>]+>", "", inside))
         for tag, level, inside in HEADING.findall(article)
     )
-    return [Heading(name[1], level, " ".join(html.unescape(title).split())) for name, level, title in found if name]
+    return [
+        Heading(name[1], level, " ".join(html.unescape(title).split()))
+        for name, level, title in found
+        if name
+    ]
 
 
-def contents_list(parts: Sequence[Part], entries: Mapping[str, Sequence[Heading]], numbers: Mapping[str, int]) -> str:
+def contents_list(
+    parts: Sequence[Part], entries: Mapping[str, Sequence[Heading]], numbers: Mapping[str, int]
+) -> str:
     """The table of contents.
 
     Args:
@@ -163,7 +171,12 @@ def head_of(pages: Iterable[str], folder: str) -> str:
 
 
 def whole_course(
-    site: Path, parts: Sequence[Part], *, version: str, address: str = "", numbers: Mapping[str, int] | None = None
+    site: Path,
+    parts: Sequence[Part],
+    *,
+    version: str,
+    address: str = "",
+    numbers: Mapping[str, int] | None = None,
 ) -> str:
     """The course as one page of HTML, to be written into the site's parent folder.
 
@@ -176,7 +189,9 @@ def whole_course(
     """
     names = [name for part in parts for name in part.names]
     articles = {name: rewrite(article_of(site, name), name, names, address) for name in names}
-    body = "\n".join(f'<article class="bd-article" id="{anchor(name)}">{text}</article>' for name, text in articles.items())
+    body = "\n".join(
+        f'<article class="bd-article" id="{anchor(name)}">{text}</article>' for name, text in articles.items()
+    )
     ids = set(re.findall(r'\sid="([^"]+)"', body))
     if lost := sorted(set(re.findall(r'href="#([^"]+)"', body)) - ids):
         raise ValueError(f"links of the printed course lead nowhere: {', '.join(lost[:5])}")

@@ -16,7 +16,10 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util.docutils import SphinxDirective
 
-WHAT = {".pdf": "The whole course as a PDF", ".zip": "The site as a zip, to unpack and open without a network"}
+WHAT = {
+    ".pdf": "The whole course as a PDF",
+    ".zip": "The site as a zip, to unpack and open without a network",
+}
 SLIDES = "slides"
 
 
@@ -69,7 +72,9 @@ class OffersDirective(SphinxDirective):
         up = "../" * self.env.docname.count("/")
         wanted = [(name, size) for name, size in self.env.config.papertrail_offers
                   if name.startswith(f"{SLIDES}/") == (self.arguments[0] == SLIDES)]  # fmt: skip
-        items = "".join(f'<li><a href="{up}{name}">{html.escape(_words(name, size))}</a></li>' for name, size in wanted)
+        items = "".join(
+            f'<li><a href="{up}{name}">{html.escape(_words(name, size))}</a></li>' for name, size in wanted
+        )
         return [nodes.raw("", f'<ul class="pt-offers">{items}</ul>', format="html")] if items else []
 
 

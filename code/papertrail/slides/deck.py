@@ -110,7 +110,9 @@ class Deck:
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 for block in blocks(cell.source):
-                    self._heading(block) if block.kind == "heading" and block.level <= 2 else self.pending.append(block)
+                    self._heading(
+                        block
+                    ) if block.kind == "heading" and block.level <= 2 else self.pending.append(block)
             else:
                 for picture in pictures_of(cell):
                     self._picture(picture)
@@ -200,8 +202,14 @@ def as_notebook(slides: Sequence[Slide], roles: Roles, title: str) -> nbformat.N
         kind = "pt-first" if i == 0 else shape_of(slide.picture)
         cells = [(source, "slide")] + [(roles.resolve("\n\n".join(slide.notes)), "notes")] * bool(slide.notes)
         for said, role in cells:
-            metadata = {"slideshow": {"slide_type": role}, "shape": kind, "picture": slide.picture if role == "slide" else ""}
-            notebook.cells.append(nbformat.v4.new_markdown_cell(said, metadata=metadata, id=f"slide-{i}-{role}"))
+            metadata = {
+                "slideshow": {"slide_type": role},
+                "shape": kind,
+                "picture": slide.picture if role == "slide" else "",
+            }
+            notebook.cells.append(
+                nbformat.v4.new_markdown_cell(said, metadata=metadata, id=f"slide-{i}-{role}")
+            )
     return notebook
 
 
@@ -222,7 +230,9 @@ def write_slides(notebook: Path, out: Path, book: Path, static: str) -> int:
     deck = Deck([row for row in rows if row.chapter == notebook.stem], roles)
     slides = deck.read(nbformat.read(notebook, as_version=4))
     exporter = SlidesExporter(
-        extra_template_basedirs=[str(TEMPLATES)], template_name="template", reveal_url_prefix=f"{static}/reveal"
+        extra_template_basedirs=[str(TEMPLATES)],
+        template_name="template",
+        reveal_url_prefix=f"{static}/reveal",
     )
     made = as_notebook(slides, roles, slides[0].title)
     page, _ = exporter.from_notebook_node(made, resources={"static": static})

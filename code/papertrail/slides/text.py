@@ -19,7 +19,9 @@ ITEM = re.compile(r"^\s*(?:[-*]|\d+\.)\s+")
 ROLE = re.compile(r"\s?\{(?:(cite:p)\}`[^`]*`|([\w:]+)\}`([^`]*)`)")
 LINK = re.compile(r"\[([^\]]+)\]\([^)\s]+\)")
 # A full stop that ends a sentence: not after these, and the next word begins like a sentence.
-ABBREVIATION = re.compile(r"(?:\bal|\beqs?|\bfigs?|\bvs|\bno|\bapprox|\be\.g|\bi\.e|\b[A-Z]|^\W*\d+)\.$", re.IGNORECASE)
+ABBREVIATION = re.compile(
+    r"(?:\bal|\beqs?|\bfigs?|\bvs|\bno|\bapprox|\be\.g|\bi\.e|\b[A-Z]|^\W*\d+)\.$", re.IGNORECASE
+)
 END = re.compile(r"[.?!]['\"”’*)]*(?=\s+[A-Z0-9\"“*(`$\[{<]|\s*$)")
 BOLD = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 CLAIM = re.compile(r"\{claim\}`([\w-]+)`")
@@ -138,7 +140,9 @@ class Roles:
             return ", ".join(self._name(key.strip()) for key in given.split(","))
         if role in ("term", "doc", "ref"):
             return re.sub(r"\s*<[^>]*>$", "", given)
-        raise ValueError(f"role: {{{role}}} is not known to the slides; say in slides/text.py what it becomes")
+        raise ValueError(
+            f"role: {{{role}}} is not known to the slides; say in slides/text.py what it becomes"
+        )
 
     def _name(self, key: str) -> str:
         if key not in self.entries:
