@@ -8,11 +8,11 @@ import os
 import sys
 from pathlib import Path
 
-from browser import ARGUMENTS, get_browser
 from playwright.sync_api import Browser, sync_playwright
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import Fit
 
+from browser import ARGUMENTS, get_browser
 from papertrail import __version__
 from papertrail.paper import Heading, Part, headings, parts_on_paper, whole_course
 
@@ -47,7 +47,7 @@ def print_page(browser: Browser, page: Path, out: Path) -> None:
     tab.evaluate("window.MathJax?.startup?.promise.then(() => document.fonts.ready).then(() => true)")
     if missing := tab.evaluate(MISSING):
         raise RuntimeError(
-            f"no installed font has {''.join(missing[:20])} ({len(missing)} characters). For Chinese install one such as "
+            f"no installed font has {''.join(missing[:20])} ({len(missing)} characters). For Chinese install one like "
             "Noto Sans CJK or WenQuanYi Zen Hei (on Debian and Ubuntu: fonts-noto-cjk or fonts-wqy-zenhei)"
         )
     if failed:

@@ -1,4 +1,4 @@
-"""Build the site with what it can offer beside its pages, a PDF, a zip and slides, and with links to them (`make offers`).
+"""Build the site with a PDF, a zip and slides beside its pages, and with links to them (`make offers`).
 
 The zip holds the plain site, so that no link in it leads outside.
 """
@@ -10,7 +10,6 @@ import make_pdf
 import make_slides
 import zip_site
 from build import OUTPUT, build
-
 from papertrail import __version__
 
 OFFERS = OUTPUT / "offers"

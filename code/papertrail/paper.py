@@ -24,9 +24,10 @@ WITHIN = re.compile(r'(\sxlink:href="#|url\(#)')
 LOADED = re.compile(r'<link [^>]*rel="stylesheet"[^>]*/>|<script>window\.MathJax.*?</script>|'
                     r'<script [^>]*src="[^"]*(?:mathjax/startup|/papertrail)\.js[^"]*"></script>')  # fmt: skip
 STYLE = """
-.bd-main .bd-content .bd-article h1:first-of-type { display: block; font-size: 20pt; text-align: left; margin: 0 0 1em; }
+.bd-main .bd-content .bd-article h1:first-of-type { display: block; font-size: 20pt; text-align: left; }
 .bd-main .bd-content h2 { font-size: 15pt; } .bd-main .bd-content h3 { font-size: 12.5pt; }
-html { --pst-font-family-base: "Noto Sans", "Liberation Sans", Arial, sans-serif; --pst-font-family-heading: var(--pst-font-family-base); }
+html { --pst-font-family-base: "Noto Sans", "Liberation Sans", Arial, sans-serif; }
+html { --pst-font-family-heading: var(--pst-font-family-base); }
 html, body { font-family: var(--pst-font-family-base); overflow: visible; height: auto; }
 .bd-article { break-before: page; } .headerlink { display: none; }
 .bd-content, .bd-main { display: block !important; }
@@ -164,7 +165,7 @@ def _entry(heading: Heading, numbers: Mapping[str, int]) -> str:
 
 
 def head_of(pages: Iterable[str], folder: str) -> str:
-    """The style sheets that every page loads, and MathJax if one of them does, as seen from the site's parent folder."""
+    """The style sheets that every page loads, and MathJax if one does, as seen from the site's parent folder."""
     heads = [page[: page.index("</head>")] for page in pages]
     lines = dict.fromkeys(line for head in heads for line in LOADED.findall(head))
     return re.sub(r'((?:href|src)=")(?:\.\./)*_static/', rf"\1{folder}/_static/", "\n".join(lines))

@@ -72,6 +72,8 @@ class OffersDirective(SphinxDirective):
         up = "../" * self.env.docname.count("/")
         wanted = [(name, size) for name, size in self.env.config.papertrail_offers
                   if name.startswith(f"{SLIDES}/") == (self.arguments[0] == SLIDES)]  # fmt: skip
+        order = (Path(self.env.app.confdir) / "_toc.yml").read_text(encoding="utf-8")
+        wanted.sort(key=lambda offer: order.find(Path(offer[0]).stem))
         items = "".join(
             f'<li><a href="{up}{name}">{html.escape(_words(name, size))}</a></li>' for name, size in wanted
         )

@@ -4,8 +4,9 @@ import re
 import zipfile
 
 import pytest
-import zip_site
 from site_pages import FILES, GENERATED
+
+import zip_site
 
 PAGES = ["index.html", *(f"{name}.html" for name in FILES), *GENERATED]
 

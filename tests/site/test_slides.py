@@ -1,9 +1,9 @@
 """Slides: everything on them fits, can be read from the back of a room, and needs no network."""
 
-import make_slides
 import pytest
 from site_pages import CHAPTERS
 
+import make_slides
 from papertrail.slides.deck import paged
 from papertrail.slides.text import blocks, points, sentences
 
@@ -12,11 +12,14 @@ LOOK = """() => {
   if (slide.scrollHeight > slide.clientHeight + 1 || slide.scrollWidth > slide.clientWidth + 1) found.push("overflows");
   for (const element of slide.querySelectorAll("*")) {
     const box = element.getBoundingClientRect();
-    const seen = box.width && box.height && getComputedStyle(element).opacity !== "0" && !element.closest("mjx-assistive-mml");
-    if (seen && (box.bottom > edge.bottom + 1 || box.right > edge.right + 1)) found.push(`over the edge: ${element.outerHTML.slice(0, 60)}`);
+    const seen = box.width && box.height && getComputedStyle(element).opacity !== "0"
+      && !element.closest("mjx-assistive-mml");
+    if (seen && (box.bottom > edge.bottom + 1 || box.right > edge.right + 1))
+      found.push(`over the edge: ${element.outerHTML.slice(0, 60)}`);
     const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
     const size = parseFloat(getComputedStyle(element).fontSize);
-    if (seen && own && !element.closest("svg, mjx-container") && size < 24) found.push(`${size}: ${element.textContent.slice(0, 40)}`);
+    if (seen && own && !element.closest("svg, mjx-container") && size < 24)
+      found.push(`${size}: ${element.textContent.slice(0, 40)}`);
   }
   for (const picture of slide.querySelectorAll("svg:not([aria-label])")) found.push("no alternative text");
   return found;
@@ -69,7 +72,8 @@ def test_every_slide_fits_and_can_be_read(show, chapter):
             wrong[i + 1] = found
     assert wrong == {} and page.problems == []
     unread = page.evaluate(
-        "[...document.querySelectorAll('.pt-said')].filter(e => /\\{\\w+(:\\w+)?\\}`|:::/.test(e.textContent)).map(e => e.textContent)"
+        r"""[...document.querySelectorAll('.pt-said')].map(e => e.textContent)
+            .filter(text => /\{\w+(:\w+)?\}`|:::/.test(text))"""
     )
     assert unread == []
 
@@ -93,7 +97,9 @@ def test_keys_turn_slides_and_move_figures_and_a_presenter_is_never_stuck(show):
 def test_no_question_has_its_answer_on_the_slide(show):
     page = show("ulmfit")
     shown = page.evaluate(
-        "[...document.querySelectorAll('section')].filter(s => s.querySelector('h2')?.textContent.startsWith('Check yourself')).map(s => s.querySelector('.pt-said').innerText || s.querySelector('.pt-said').textContent)"
+        """[...document.querySelectorAll('section')]
+            .filter(s => s.querySelector('h2')?.textContent.startsWith('Check yourself'))
+            .map(s => s.querySelector('.pt-said').textContent)"""
     )
     assert len(shown) >= 3 and not any("Right." in text for text in shown)
     notes = page.evaluate("[...document.querySelectorAll('aside.notes')].map(e => e.textContent).join()")

@@ -1,1 +1,1 @@
-"""Slides for each chapter, made from its notebook by rule: see `deck` for the rule, `text` for how text is shortened."""
+"""Slides for each chapter, made from its notebook by rule: `deck` states it, `text` shortens what is said."""

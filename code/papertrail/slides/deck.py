@@ -1,9 +1,10 @@
 """From a chapter's notebook to its slides.
 
-The rule. A heading starts a slide, with the first sentence under it. A figure is a slide with the sentence before it (a
-moving one brings its own question). At the end of a section come its points: formulas, the claims that the section judges
-with their verdicts, bold beginnings. A question of "Check yourself" is a slide with its options. Small tables are shown, exercises by their titles,
-and of the verdicts those that are not plain "holds". All other text goes to the speaker notes of the slide it belongs to.
+The rule. A heading starts a slide, with the first sentence under it. A figure is a slide with the sentence before
+it (a moving one brings its own question). At the end of a section come its points: formulas, the claims that the
+section judges with their verdicts, bold beginnings. A question of "Check yourself" is a slide with its options. Small
+tables are shown, exercises by their titles, and of the verdicts those that are not plain "holds". All other text goes
+to the speaker notes of the slide it belongs to.
 """
 
 import re
@@ -66,7 +67,7 @@ def room_for(line: str) -> int:
 
 
 def paged(lines: Sequence[str]) -> list[list[str]]:
-    """Points, parted so that each slide's fit under its heading, and so that no slide is much fuller than the others."""
+    """Points, parted so that each slide's fit under its heading, and none is much fuller than the others."""
     needs = [room_for(line) for line in lines]
 
     def fill(room: int) -> list[list[str]]:
