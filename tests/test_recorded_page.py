@@ -23,6 +23,9 @@ def test_a_row_says_what_the_record_says():
 def test_one_is_one_and_what_is_not_known_is_left_out():
     row = recorded_text([RECORD | {"table": [{}], "seeds": [0], "peak_mib": None}]).splitlines()[-1]
     assert "| 1 cell, 1 seed, 12 min of one core; 2026-01-02" in row
+    assert "| 3 cells, 12 min of one core," in recorded_text(
+        [RECORD | {"seeds": []}]
+    )  # measured, nothing drawn
 
 
 def test_every_experiment_is_in_it():

@@ -14,7 +14,7 @@ from posixpath import dirname, join, normpath
 import yaml
 
 # Worked in a notebook, or about a machine: of no use on paper.
-NOT_ON_PAPER = ("book/exercises/", "book/instructors", "book/scaling", "book/status")
+NOT_ON_PAPER = ("book/api/", "book/exercises/", "book/instructors", "book/scaling", "book/status")
 ARTICLE = re.compile(r'<article class="bd-article">(.*)</article>', re.DOTALL)
 HEADING = re.compile(r"<section([^>]*)>\s*(?:<span[^>]*></span>\s*)*<h([12])>(.*?)</h\2>", re.DOTALL)
 HEADER_LINK = re.compile(r'<a class="headerlink"[^>]*>.*?</a>')
@@ -206,7 +206,7 @@ def whole_course(
 <div class="pt-title"><p class="pt-name">{title}</p>
 <p>Version {html.escape(version)}. Text CC BY 4.0, code MIT.</p>
 <p>Printed from the course's site. There the figures move, folds open, and every chapter is a notebook that runs.
-Assignments, the pages for instructors and the status page are on the site alone.</p></div>
+Assignments, the pages for instructors, the status page and the API reference are on the site alone.</p></div>
 <nav class="pt-contents" aria-label="Contents"><h1>Contents</h1>{contents_list(parts, entries, numbers or {})}</nav>
 {body}
 </div></main></body></html>

@@ -18,7 +18,8 @@ def recorded_text(records: Sequence[dict[str, Any]]) -> str:
     for record in records:
         # a long name may break on a phone, and is copied whole
         name = record["experiment"].replace(".", ".<wbr>").replace("_", "\\_<wbr>")
-        parts = [count(len(record["table"]), "cell"), count(len(record["seeds"]), "seed")]
+        parts = [count(len(record["table"]), "cell")]
+        parts += [count(len(record["seeds"]), "seed")] if record["seeds"] else []
         parts += [f"{spell(record['cpu_seconds'])} of one core"]
         parts += [f"{record['peak_mib']} MiB"] if record["peak_mib"] else []
         took = f"{', '.join(parts)}; {record['date']}, version {record['code']['papertrail']}"

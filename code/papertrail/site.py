@@ -26,7 +26,21 @@ from sphinx.search.en import SearchEnglish
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.logging import getLogger
 
-from papertrail import __version__, claims, class_costs_site, site_offers, speed_claims, speed_tables
+from papertrail import (
+    __version__,
+    claims,
+    class_costs_site,
+    site_api,
+    site_citation,
+    site_house,
+    site_offers,
+    site_seeds,
+    site_story,
+    site_terms,
+    site_timeline,
+    speed_claims,
+    speed_tables,
+)
 from papertrail.recorded_page import RecordedDirective
 from papertrail.site_status import BudgetDirective, StatusDirective
 from papertrail.site_weight import keep_pages_offline, lighten, load_what_the_page_needs
@@ -105,9 +119,18 @@ class LedgerDirective(SphinxDirective):
         if not rows:
             raise self.error(f"the ledger has no chapter {self.arguments[0]!r}")
         note_ledger(self.env)
+        if "ids" in self.options:
+            rows = self.chosen(rows, self.options["ids"].split())
         if "short" in self.options:
             return self.summary(rows)
         return [node for row in rows for node in self.card(row)]
+
+    def chosen(self, rows: list[claims.Claim], names: list[str]) -> list[claims.Claim]:
+        """The rows of these ids, in this order."""
+        known = {row.id: row for row in rows}
+        if unknown := [name for name in names if name not in known]:
+            raise self.error(f"ids: the ledger of {self.arguments[0]} has no row {', '.join(unknown)}")
+        return [known[name] for name in names]
 
     def sentence(self, row: claims.Claim) -> str:
         return row.sentence(self.env.papertrail_evidence.get(row.id, {})) if row.check else row.says
@@ -124,7 +147,7 @@ class LedgerDirective(SphinxDirective):
         numbers = ", ".join(map(str, row.article))
         where = f"{row.where} (claim {numbers} of the article)" if row.article else "Added by the course"
         sources = "; ".join(f"{{cite:t}}`{s.key}`, {s.at} ({READ_WORDS[s.read]})" for s in row.sources)
-        check = f"`{row.check}`" if row.check else f"none: {row.unchecked}"
+        check = self.check_link(row.check) if row.check else f"none: {row.unchecked}"
         text = (
             f"**{row.claim}**\n\n{self.sentence(row)}\n\n"
             f"Where\n: {where}\n\nKind\n: {row.kind}\n\nSources\n: {sources}\n\nCheck\n: {check}\n"
@@ -134,6 +157,14 @@ class LedgerDirective(SphinxDirective):
             *self.parse_text_to_nodes(text),
             nodes.raw("", "</article>", format="html"),
         ]
+
+    def check_link(self, check: str) -> str:
+        """A check's name, which leads to its place in the reference of the code where there is one."""
+        page, _, anchor = site_api.check_address(check).partition("#")
+        if page not in self.env.found_docs:
+            return f"`{check}`"
+        address = self.env.app.builder.get_relative_uri(LEDGER_PAGE, page)
+        return f'<a href="{address}#{anchor}"><code>{check}</code></a>'
 
     def summary(self, rows: list[claims.Claim]) -> list[nodes.Node]:
         lines = [f"{{claim}}`{row.id}` {row.claim}\n: {self.sentence(row)}\n" for row in rows]
@@ -216,13 +247,17 @@ class EnglishAndChineseSearch(SearchEnglish):
     """The search index of an English site with Chinese terms.
 
     Chinese has no spaces, so Sphinx stores a whole run of characters as one word, and the search page looks inside
-    words only for queries of three characters or more. Each neighboring pair is therefore a word too.
+    words only for queries of three characters or more. Each neighboring pair is therefore a word too. So is a
+    compound without its hyphen: people look for "warmup", "finetuning" and "PreLN".
     """
 
     def split(self, input: str) -> list[str]:
         runs = re.findall(f"{CHINESE}{{3,}}", input)
         pairs = [run[i : i + 2] for run in runs for i in range(len(run) - 1)]
-        return super().split(input) + pairs
+        joined = [
+            word.replace("-", "") for word in re.findall(r"(?<![\w-])[A-Za-z]+-[A-Za-z]+(?![\w-])", input)
+        ]
+        return super().split(input) + pairs + joined
 
 
 def load_ledger(app: Sphinx) -> None:
@@ -328,6 +363,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("status-table", StatusDirective)
     class_costs_site.register(app)
     site_offers.register(app)
+    site_terms.register(app)
+    site_timeline.register(app)
+    site_api.register(app)
+    site_citation.register(app)
+    site_house.register(app)
+    site_seeds.register(app)
+    site_story.register(app)
     app.add_directive("recorded-table", RecordedDirective)
     app.add_directive("benchmark-table", BenchmarkTableDirective)
     app.add_directive("budget-table", BudgetDirective)

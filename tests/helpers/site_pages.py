@@ -6,7 +6,13 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
-FILES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+LISTED = [
+    page
+    for part in TOC["parts"]
+    for chapter in part["chapters"]
+    for page in (chapter, *chapter.get("sections", []))
+]
+FILES = [TOC["root"], *(page["file"] for page in LISTED)]
 CHAPTERS = [
     Path(page["file"]).name for part in TOC["parts"] if part.get("numbered") for page in part["chapters"]
 ]

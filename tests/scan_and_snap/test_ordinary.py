@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from papertrail.scan_and_snap import ordinary
+from papertrail.scan_and_snap.measures import attention_in_the_limit
 from papertrail.scan_and_snap.ordinary import NORMS, Options, OrdinaryAttention, ordinary_language, train
 from papertrail.scan_and_snap.setting import DTYPE, make_language, syn_small
 
@@ -122,6 +123,26 @@ def test_training_is_torchs_own_and_measures_from_the_start(options):
     assert trained.losses[1].tolist() == pytest.approx(losses, abs=1e-10)
     torch.testing.assert_close(trained.gains[1, -1], end - start, rtol=0, atol=1e-10)
     assert trained.gains[:, 0].eq(0).all()
+
+
+def test_without_the_norm_the_decoders_inputs_are_a_sixth_as_large_at_the_start(monkeypatch):
+    """Of the ordinary language, as the chapter says: 1 with the norm, and about 1 with the residual alone."""
+    sizes, language = {}, ordinary_language()
+    for name, options in (("post", Options()), ("none", Options(norm="none"))):
+        model = OrdinaryAttention(language, (0, 1, 2), options)
+        same = torch.eye(ordinary.WIDTH, dtype=DTYPE).expand(3, -1, -1)
+        monkeypatch.setitem(model.weights, "output", same)  # what the decoder reads is what comes out
+        tokens = [language.sample(64, 64, torch.Generator().manual_seed(seed))[0] for seed in range(3)]
+        sizes[name] = model(torch.stack(tokens)).square().mean().sqrt().item()
+    assert sizes["post"] == pytest.approx(1, rel=1e-3)
+    assert sizes["none"] == pytest.approx(1 / 6, rel=0.1)
+
+
+def test_without_the_norm_a_query_can_end_on_one_common_token_as_the_chapter_says():
+    language = ordinary_language()
+    gains = train(language, Options(norm="none"), (1,)).gains[0, -1]
+    best = attention_in_the_limit(language, gains).max(1)
+    assert best.values.max() > 0.999 and language.common[best.indices[best.values.argmax()]]
 
 
 def test_the_language_leaves_a_choice_to_attention():

@@ -42,7 +42,8 @@ def test_sequences_end_with_their_query_and_hold_only_their_tokens_as_often_as_s
 @pytest.mark.parametrize(
     ("make", "named"),
     [
-        (lambda: Language(torch.tensor([[0.5, 0.4]]), (0,)), "probabilities"),
+        (lambda: Language([[0.5, 0.5]], (0,)), "probabilities: got a list; .*tensor"),
+        (lambda: Language(torch.tensor([[0.5, 0.4]]), (0,)), "probabilities: .*sum to 0.9"),
         (lambda: Language(torch.tensor([[1.5, -0.5]]), (0,)), "probabilities"),
         (lambda: Language(torch.tensor([[0.5, 0.5]]), (1,)), "queries"),
         (lambda: Language(torch.tensor([[0.5, 0.5]]), (0, 0)), "queries"),
@@ -52,7 +53,18 @@ def test_sequences_end_with_their_query_and_hold_only_their_tokens_as_often_as_s
         (lambda: syn_small().sample(0, 5, torch.Generator()), "batch"),
         (lambda: syn_small().sample(1, 1, torch.Generator()), "length"),
     ],
-    ids=["no_sum", "negative", "gap", "too_many", "no_divisor", "none", "zero", "empty_batch", "no_context"],
+    ids=[
+        "list",
+        "no_sum",
+        "negative",
+        "gap",
+        "too_many",
+        "no_divisor",
+        "none",
+        "zero",
+        "empty_batch",
+        "no_context",
+    ],
 )
 def test_bad_input_is_refused_by_name(make, named):
     with pytest.raises(ValueError, match=named):

@@ -1,6 +1,7 @@
 """The theorems' formulas against separate integrations, and what is measured along a trajectory against known ones."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -107,6 +108,15 @@ def test_B_is_what_makes_every_distinct_token_move_by_its_squared_share():
         Language(P, (0, 0)), 1.0, 1.0, 4, torch.stack(z)[:, None], torch.ones(3, 2), torch.ones(3)
     )
     assert th.measure_gains(run).B.tolist() == pytest.approx([0.0, 0.1, 0.3])
+
+
+@pytest.mark.parametrize("ratio", [5, 40])
+def test_the_power_of_the_logarithm_falls_as_training_goes_on_and_stays_at_no_2(ratio):
+    """The chapter says so beside a table in which it happens to be 2.0."""
+    run = measure_expected(shared_query(0), ratio * 0.2, 0.2, 10_000)
+    cut = [replace(run, z=run.z[: steps + 1]) for steps in (1000, 3000, 10_000)]
+    powers = [th.exponents(part)[1] for part in cut]
+    assert powers[0] > powers[1] + 0.15 > powers[2] + 0.3
 
 
 def test_exponents_are_those_of_a_trajectory_made_from_the_laws():

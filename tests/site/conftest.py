@@ -23,7 +23,7 @@ def copy_sources(root):
     """A function that copies what a build reads into a folder."""
 
     def copy_(folder):
-        for name in ("_config.yml", "_toc.yml"):
+        for name in ("_config.yml", "_toc.yml", "CITATION.cff"):
             shutil.copy(root / name, folder / name)
         shutil.copytree(root / "book", folder / "book")
         shutil.copytree(root / "tools", folder / "tools")

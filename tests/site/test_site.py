@@ -299,6 +299,15 @@ def test_the_search_finds_chinese_terms_by_their_parts(open_page, word):
     assert any(address.startswith("book/glossary.html") for address in found)
 
 
+@pytest.mark.parametrize(
+    ("query", "page"),
+    [("warmup", "layer_norm_placement"), ("preln", "layer_norm_placement"), ("finetuning", "ulmfit")],
+)
+def test_the_search_finds_a_compound_written_as_one_word(open_page, query, page):
+    found = open_page(f"search.html?q={query}")
+    found.locator(f'#search-results li a[href^="book/{page}.html"]').first.wait_for()
+
+
 def test_the_search_still_tells_words_apart(open_page):
     page = open_page("search.html?q=热预")  # the characters of a term, in an order that no page has
     page.get_by_text("did not match any documents").wait_for()

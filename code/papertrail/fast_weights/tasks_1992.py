@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from statistics import median
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional as F
 
 from papertrail.experiments import at_least_one
@@ -188,7 +188,9 @@ class ParkingStream:
     targets: Tensor
 
 
-def parking_stream(ask_probability: float, generators: Sequence[Generator], steps: int) -> ParkingStream:
+def parking_stream(
+    ask_probability: float, generators: Sequence[torch.Generator], steps: int
+) -> ParkingStream:
     """Drive, park, be asked, leave (section 3.2).
 
     A driving car parks in a random slot with probability 0.25 a step, and the slot's detector is on for that
@@ -290,10 +292,10 @@ def share_answered(net: Programmer, stream: ParkingStream) -> list[float]:
     return ((right & asked).sum(1) / asked.sum(1)).tolist()
 
 
-def _generators(what: str, seeds: int) -> list[Generator]:
+def _generators(what: str, seeds: int) -> list[torch.Generator]:
     """A generator for each seed, apart for weights and streams: both interfaces then meet the same streams."""
     first = {"weights": 0, "stream": 1_000_000, "test": 2_000_000}[what]
-    return [Generator().manual_seed(first + seed) for seed in range(seeds)]
+    return [torch.Generator().manual_seed(first + seed) for seed in range(seeds)]
 
 
 def _untrained(

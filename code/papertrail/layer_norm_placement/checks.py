@@ -159,8 +159,10 @@ def last_gradient_falls() -> Evidence:
 
 def post_ln_vanishes_everywhere() -> Evidence:
     """The decoder's ratio against the encoder's, in one and the same Post-LN model."""
-    ratios = {stack: median(decoder("post").ratios(stack)) for stack in ("decoder", "encoder")}
-    numbers = {stack: f"{ratio:.0f}" for stack, ratio in ratios.items()} | {"depth": DEPTH}
+    post = decoder("post")
+    ratios = {stack: median(post.ratios(stack)) for stack in ("decoder", "encoder")}
+    numbers = {"decoder": f"{ratios['decoder']:.0f}", "encoder": f"{ratios['encoder']:.1f}"}
+    numbers |= {"depth": DEPTH, "seeds": post.seeds}
     return Evidence(numbers, "wrong" if ratios["encoder"] < 3 < 10 < ratios["decoder"] else "holds")
 
 
@@ -172,6 +174,7 @@ def post_ln_needs_warmup() -> Evidence:
         "low": LOW_RATE,
         "stuck": sum(final > STUCK for final in high.final),
         "seeds": high.seeds,
+        "depth": high.depth,
     }
     if _all_stuck(high) and _all_trained(low) and _all_trained(linear):
         return Evidence(numbers, "imprecise")
@@ -180,8 +183,10 @@ def post_ln_needs_warmup() -> Evidence:
 
 def placement_alone_decides() -> Evidence:
     """The decoder's gradient ratio from Xavier weights and from nn.Linear's own."""
-    xavier, linear = (median(decoder("post", start).ratios("decoder")) for start in ("xavier", "linear"))
+    profiles = [decoder("post", start) for start in ("xavier", "linear")]
+    xavier, linear = (median(profile.ratios("decoder")) for profile in profiles)
     numbers = {"xavier": f"{xavier:.0f}", "linear": f"{linear:.1f}", "depth": DEPTH}
+    numbers["seeds"] = min(profile.seeds for profile in profiles)
     return Evidence(numbers, "wrong" if xavier > 10 * linear else "holds")
 
 

@@ -32,9 +32,14 @@ class Language:
 
     def __post_init__(self) -> None:
         P = self.probabilities
-        if P.dim() != 2 or (P < 0).any() or not torch.allclose(P.sum(1), torch.ones_like(P.sum(1))):
+        if not isinstance(P, Tensor) or P.dim() != 2:
+            got = f"shape {tuple(P.shape)}" if isinstance(P, Tensor) else f"a {type(P).__name__}"
+            raise ValueError(f"probabilities: got {got}; allowed is a tensor (K, M)")
+        sums = P.sum(1)
+        if (P < 0).any() or not torch.allclose(sums, torch.ones_like(sums)):
             raise ValueError(
-                f"probabilities: got shape {tuple(P.shape)}; allowed are (K, M), rows summing to 1"
+                f"probabilities: got entries from {P.min():g} up, in rows that sum to {sums.min():g} to "
+                f"{sums.max():g}; allowed are entries from 0 up, in rows that sum to 1"
             )
         if len(self.queries) != len(P) or set(self.queries) != set(range(len(set(self.queries)))):
             raise ValueError(
