@@ -39,6 +39,8 @@ def open_file(chromium, unpacked):
         page.on("console", lambda said: page.problems.append(said.text) if said.type == "error" else None)
         path, _, query = name.partition("?")
         page.goto(f"{(unpacked / path).as_uri()}{'?' * bool(query)}{query}", wait_until="load")
+        if name == "index.html":  # it leads on to the start page
+            page.wait_for_url("**/book/index.html")
         page.evaluate("window.MathJax?.startup?.promise.then(() => true)")
         return page
 
