@@ -8,10 +8,22 @@ ifeq ($(origin REPO),command line)
 export PAPERTRAIL_REPO := $(REPO)
 endif
 
-.PHONY: book test prove serve lab grading execute claims status bench picture lock lint clean help
+.PHONY: book zip pdf slides offers test prove serve lab grading execute claims status bench picture lock lint clean help
 
 book: .venv/book.done  ## build the site into _build/html (REPO=https://... adds launch buttons)
 	$(RUN) tools/build.py
+
+zip: book  ## pack the site into a zip that opens without a network
+	$(RUN) tools/zip_site.py
+
+pdf: book .venv/test.done  ## print the course as one PDF (needs Chromium and a Chinese font)
+	$(RUN) tools/browser.py && $(RUN) tools/make_pdf.py
+
+slides: book .venv/test.done  ## make slides of each chapter, in _build/slides
+	$(RUN) tools/make_slides.py
+
+offers: .venv/book.done .venv/test.done  ## build the site with PDF, zip and slides beside its pages, and links to them
+	$(RUN) tools/browser.py && $(RUN) tools/offer.py
 
 test: .venv/test.done .sandbox/sandbox.done  ## prove the course: unit tests, ledger, notebooks, cold build, links, the site in a browser
 prove: .venv/test.done .sandbox/sandbox.done  ## the same with every long check, run whole

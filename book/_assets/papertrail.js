@@ -1,4 +1,4 @@
-// The site's only script of our own: the ledger's filter, tables that sort, and wide formulas that keys can scroll.
+// The site's only script of our own: the ledger's filter, tables that sort, formulas that keys can scroll, and paper.
 (() => {
   const form = document.querySelector(".pt-filter");
   if (form) {
@@ -72,3 +72,83 @@ addEventListener("load", () => window.MathJax?.startup?.promise.then(() => {
   addEventListener("resize", reach);
   reach();
 }));
+
+// On paper there is no dark mode and nothing opens. Pages turn light, and what folds hold goes to the end of its article,
+// so that no question has its answer right beneath it. After printing everything is put back.
+(() => {
+  const make = (name, text, kind) => {
+    const element = document.createElement(name);
+    if (text) element.textContent = text;
+    if (kind) element.className = kind;
+    return element;
+  };
+  // Folds that follow one another belong to one question: the bold paragraph before them, or else their heading.
+  const questions = (article) => [...article.querySelectorAll("details")]
+    .filter((fold) => fold.previousElementSibling?.tagName !== "DETAILS")
+    .map((fold) => {
+      const folds = [];
+      for (let next = fold; next?.tagName === "DETAILS"; next = next.nextElementSibling) folds.push(next);
+      const before = fold.previousElementSibling, asks = before?.matches("p:has(> strong:first-child)") && before;
+      const heading = fold.closest("section")?.querySelector("h1, h2, h3, h4")?.cloneNode(true);
+      heading?.querySelector(".headerlink")?.remove();
+      return { folds, name: (asks || heading)?.textContent.trim() ?? "" };
+    });
+  let undo = [];
+  const unfold = (article) => {
+    const asked = questions(article);
+    if (!asked.length) return;
+    const hints = asked.every(({ folds }) => folds.every((fold) => fold.querySelector("summary").textContent.trim() === "Hint"));
+    const end = make("section", "", "pt-answers"), title = hints ? "Hints" : "Answers";
+    end.append(make("h2", title));
+    for (const { folds, name } of asked) {
+      const list = make("dl", "", "pt-answer");
+      list.append(make("dt", name));
+      for (const fold of folds) {
+        const held = make("dd");
+        if (!hints) held.append(make("em", fold.querySelector("summary").textContent.trim()));
+        for (const node of [...fold.childNodes].filter((child) => child.tagName !== "SUMMARY")) {
+          held.append(node);
+          undo.push(() => fold.append(node));
+        }
+        list.append(held);
+        fold.classList.toggle("pt-hint", hints);
+      }
+      const note = make("p", `${title}: at the end of this ${hints ? "assignment" : "chapter"}.`, "pt-paper-only");
+      folds.at(-1).after(note);
+      undo.push(() => note.remove());
+      end.append(list);
+    }
+    article.append(end);
+    undo.push(() => end.remove());
+  };
+  const nameSteps = (figure) => {
+    const labels = figure.querySelectorAll(":scope > label"), frames = figure.querySelectorAll(":scope > .pt-frame");
+    const { width, height } = frames[0].querySelector("svg").viewBox.baseVal;
+    figure.classList.toggle("pt-tall-frames", height > width);
+    for (const at of [0, frames.length - 1]) {
+      const name = make("p", labels[at].textContent, "pt-paper-only pt-step");
+      frames[at].prepend(name);
+      undo.push(() => name.remove());
+    }
+  };
+  addEventListener("beforeprint", () => {
+    if (undo.length) return;
+    const root = document.documentElement, theme = root.dataset.theme;
+    if (theme) {
+      root.dataset.theme = "light";
+      undo.push(() => { root.dataset.theme = theme; });
+    }
+    for (const link of document.querySelectorAll(".bd-article a.external")) {
+      link.classList.toggle("pt-says-address", link.textContent.includes("://"));
+    }
+    document.querySelectorAll(".bd-article").forEach(unfold);
+    document.querySelectorAll(".pt-moving").forEach(nameSteps);
+  });
+  addEventListener("afterprint", () => {
+    for (const step of undo) step();
+    undo = [];
+  });
+})();
+
+// Opened as a file, a page may not fetch others, so the search lists titles without the lines around the word.
+if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;

@@ -32,6 +32,7 @@ from papertrail import (
     site_api,
     site_citation,
     site_house,
+    site_offers,
     site_seeds,
     site_story,
     site_terms,
@@ -367,6 +368,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("moving", MovingDirective)
     app.add_directive("status-table", StatusDirective)
     class_costs_site.register(app)
+    site_offers.register(app)
     site_terms.register(app)
     site_timeline.register(app)
     site_api.register(app)

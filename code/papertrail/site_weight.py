@@ -42,7 +42,8 @@ ICON_FONT = re.compile(
     r'src:url\((\.\./vendor/fontawesome/webfonts/fa-[\w-]+)\.woff2\) format\("woff2"\),'
     r'url\(\1\.ttf\) format\("truetype"\)'
 )
-ICON_CODE = re.compile(r"\\([ef][0-9a-f]{3})\b")
+# An icon is named by its code, or is written as itself.
+ICON_CODE = re.compile(r"\\([ef][0-9a-f]{3})\b|([\ue000-\uf8ff])")
 TRIMMED = "/* Rules for classes that no page has are left out, see site_weight.py. */\n"
 
 
@@ -210,7 +211,8 @@ def trim_icon_fonts(static: Path) -> None:
         RuntimeError: no font has an icon that a sheet names.
     """
     sheets = [path.read_text(encoding="utf-8") for path in static.rglob("*.css")]
-    codes = {int(code, 16) for sheet in sheets for code in ICON_CODE.findall(sheet)}
+    icons = (found for sheet in sheets for found in ICON_CODE.findall(sheet))
+    codes = {int(code, 16) if code else ord(character) for code, character in icons}
     known = set()
     for path in (static / "vendor" / "fontawesome" / "webfonts").glob("*.ttf"):
         font, has = keep_icons(path.read_bytes(), codes)

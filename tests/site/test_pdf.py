@@ -1,0 +1,116 @@
+"""The course as one PDF: its bookmarks, links and fonts."""
+
+import os
+import re
+
+import pytest
+from pypdf import PdfReader
+from site_pages import FILES
+
+import make_pdf
+from papertrail import paper
+
+SMALL = [
+    paper.Part("Start", ("book/index",)),
+    paper.Part("Reference", ("book/glossary", "book/errata")),
+]
+
+
+@pytest.fixture(scope="module")
+def small(site, tmp_path_factory):
+    """A PDF of three pages of the site."""
+    out = tmp_path_factory.mktemp("pdf") / "small.pdf"
+    make_pdf.make_pdf(site, out, SMALL)
+    return PdfReader(out)
+
+
+def titles(outline):
+    return [
+        title for entry in outline for title in (titles(entry) if isinstance(entry, list) else [entry.title])
+    ]
+
+
+def test_it_says_what_it_is(small):
+    catalog = small.trailer["/Root"]
+    assert small.metadata.title == "The Transformer Paper Trail" and small.metadata.author
+    assert catalog["/Lang"] == "en" and catalog["/MarkInfo"]["/Marked"] and "/StructTreeRoot" in catalog
+    assert catalog["/PageMode"] == "/UseOutlines"
+
+
+def test_bookmarks_and_contents_lead_to_the_sheet_where_the_heading_stands(small):
+    entries = [entry for part in small.outline for entry in (part if isinstance(part, list) else [part])]
+    assert titles(small.outline)[:3] == [
+        "The Transformer Paper Trail",
+        "What is this course?",
+        "What did we find?",
+    ]
+    assert {"Glossary", "Normalization", "Errata and changes"} <= set(titles(small.outline))
+    texts = [" ".join(page.extract_text().split()) for page in small.pages]
+    contents = texts[1]
+    for entry in entries:
+        sheet = small.get_destination_page_number(entry)
+        assert entry.title in texts[sheet]
+        assert re.search(rf"{re.escape(entry.title)}\s*{sheet + 1}\b", contents), entry.title
+
+
+def test_links_within_it_resolve_and_pages_that_it_lacks_are_not_linked(small):
+    known, within = set(small.named_destinations), 0
+    for page in small.pages:
+        for note in page.get("/Annots", []):
+            note = note.get_object()
+            address = note.get("/A", {}).get("/URI", "")
+            assert address.startswith(("https://", "http://")) or not address
+            if not address:
+                within += 1
+                assert str(note.get("/Dest")) in known
+    assert within >= 15
+
+
+def test_chinese_terms_are_text_and_every_font_comes_along(small):
+    text = "".join(page.extract_text() for page in small.pages)
+    assert "注意力头" in text and "warm-up" in text
+    for page in small.pages:
+        for font in page["/Resources"]["/Font"].values():
+            inner = font.get("/DescendantFonts", [font])[0].get_object()
+            embedded = {"/FontFile", "/FontFile2", "/FontFile3"} & set(inner.get("/FontDescriptor", {}))
+            assert embedded or font["/Subtype"] == "/Type3", font.get("/BaseFont")
+
+
+def test_without_a_chinese_font_it_names_what_is_missing_and_writes_nothing(site, tmp_path, monkeypatch):
+    fonts = tmp_path / "fonts.conf"
+    folders = f"<dir>/usr/share/fonts/truetype/dejavu</dir><cachedir>{tmp_path}</cachedir>"
+    fonts.write_text(f'<?xml version="1.0"?><fontconfig>{folders}</fontconfig>')
+    monkeypatch.setitem(os.environ, "FONTCONFIG_FILE", str(fonts))
+    with pytest.raises(RuntimeError, match=r"no installed font has .*[\u4e00-\u9fff].*Noto Sans CJK"):
+        make_pdf.make_pdf(site, tmp_path / "out" / "x.pdf", SMALL)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_link_to_nowhere_is_named(site, tmp_path):
+    (tmp_path / "html" / "book").mkdir(parents=True)
+    page = '<head></head><article class="bd-article"><section id="a"><h1>A</h1><a href="#no">b</a></section></article>'
+    (tmp_path / "html" / "book" / "a.html").write_text(page)
+    with pytest.raises(ValueError, match="lead nowhere: book-a--no"):
+        paper.whole_course(tmp_path / "html", [paper.Part("One", ("book/a",))], version="1")
+
+
+def test_links_to_pages_that_are_left_out_lead_to_the_site_where_its_address_is_known():
+    text = '<a class="x" href="exercises/b.html#c">d</a> <a href="a.html#e">f</a> <a href="https://example.org">g</a>'
+    plain = paper.rewrite(text, "book/a", ["book/a"])
+    assert plain == '<span>d</span> <a href="#book-a--e">f</a> <a href="https://example.org">g</a>'
+    assert 'href="https://a.b/book/exercises/b.html#c"' in paper.rewrite(
+        text, "book/a", ["book/a"], "https://a.b"
+    )
+
+
+@pytest.mark.long
+def test_the_whole_course_has_every_chapter_in_order(site, root, tmp_path):
+    parts = paper.parts_on_paper(root / "_toc.yml")
+    names = [name for part in parts for name in part.names]
+    assert names == [name for name in FILES if paper.on_paper(name)] and len(names) >= 14
+    make_pdf.make_pdf(site, tmp_path / "course.pdf", parts)
+    reader = PdfReader(tmp_path / "course.pdf")
+    chapters = [entry.title for entry in reader.outline if not isinstance(entry, list)]
+    assert [title[0] for title in chapters if re.match(r"\d\. ", title)] == list("123456")
+    assert len(chapters) == len(names) and 150 < len(reader.pages) < 400
+    assert (tmp_path / "course.pdf").stat().st_size < 20e6

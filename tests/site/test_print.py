@@ -1,0 +1,91 @@
+"""Pages on paper: what a browser prints of them."""
+
+import pytest
+from site_pages import FILES
+
+PAGES = [f"{name}.html" for name in FILES]
+WIDTH = 665  # CSS pixels between the margins of an A4 sheet
+
+
+@pytest.fixture
+def printed(open_page):
+    """A function that opens a page with dark colors, and shows it as it prints."""
+
+    def open_(name):
+        page = open_page(name, width=WIDTH, scheme="dark", until="load")
+        page.evaluate("window.MathJax?.startup?.promise.then(() => true)")
+        page.emulate_media(media="print")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        return page
+
+    return open_
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_prints_light_whole_and_without_controls(printed, name):
+    page = printed(name)
+    dark = page.evaluate(
+        """() => [...document.querySelectorAll("body, .bd-article *")].filter(element => {
+            const [r, g, b, a = 1] = getComputedStyle(element).backgroundColor.match(/[\\d.]+/g).map(Number);
+            return a > 0.5 && element.getClientRects().length && !element.closest("svg, .pt-dot")
+                && r + g + b < 500;
+        }).map(element => element.className)"""
+    )
+    assert dark == []
+    wide = page.evaluate(
+        """limit => [...document.querySelectorAll(".bd-article *")].filter(element =>
+            !element.closest("mjx-container, svg") && element.getBoundingClientRect().right > limit + 1
+        ).map(element => [element.tagName, element.className, element.textContent.slice(0, 40)])""",
+        WIDTH,
+    )
+    assert wide == []
+    formulas = "[...document.querySelectorAll('mjx-container')].map(f => f.getBoundingClientRect().right)"
+    assert max(page.evaluate(formulas), default=0) <= WIDTH + 1
+    controls = page.locator(
+        "button, select, nav.bd-docs-nav, .bd-sidebar-primary, .prev-next-area, .headerlink"
+    )
+    # the headings of a sortable table are buttons, and print as the words that they are
+    shown = [
+        c.evaluate("e => !e.closest('th') && e.outerHTML.slice(0, 80)")
+        for c in controls.all()
+        if c.is_visible()
+    ]
+    assert [control for control in shown if control] == []
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if "/" in name])
+def test_no_question_prints_its_answer_beneath_it_and_none_is_lost(printed, name):
+    page = printed(name)
+    folds = page.locator(".bd-article details")
+    assert all(not child.is_visible() for child in page.locator(".bd-article details > :not(summary)").all())
+    options = [text.strip() for text in folds.locator("summary").all_text_contents()]
+    held = page.locator(".pt-answers dd")
+    assert held.count() == len(options)
+    assert all(answer.is_visible() and len(answer.inner_text()) > 10 for answer in held.all())
+    if options and options[0] != "Hint":
+        assert [text.strip() for text in held.locator("> em:first-child").all_text_contents()] == options
+
+
+@pytest.mark.parametrize("name", ["book/index.html", "book/gopher.html"])
+def test_a_moving_figure_prints_its_first_and_last_step_under_their_names(printed, name):
+    page = printed(name)
+    for figure in page.locator("fieldset.pt-moving").all():
+        frames, labels = figure.locator(".pt-frame"), figure.locator("> label").all_text_contents()
+        shown = [k for k in range(frames.count()) if frames.nth(k).is_visible()]
+        assert shown == [0, frames.count() - 1]
+        assert figure.locator(".pt-step").all_text_contents() == [labels[0], labels[-1]]
+        note = figure.evaluate("element => getComputedStyle(element, '::after').content")
+        assert "moves on the site" in note
+
+
+@pytest.mark.parametrize("name", ["book/layer_norm_placement.html", "book/exercises/gopher.html"])
+def test_after_printing_the_page_is_what_it_was(open_page, name):
+    page = open_page(name, scheme="dark", until="networkidle")
+    # classes may stay, since they matter on paper alone; tabindex is set by the theme, at a time of its own
+    look = r"""document.querySelector('article').innerHTML.replace(/ (class|tabindex)="[^"]*"/g, '')
+        + document.documentElement.dataset.theme"""
+    before = page.evaluate(look)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(look) != before
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(look) == before
