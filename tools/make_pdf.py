@@ -62,7 +62,8 @@ def sheets(pdf: Path) -> dict[str, int]:
     """The sheet, counted from 1, on which each id that a link leads to stands."""
     reader = PdfReader(pdf)
     places = reader.named_destinations.items()
-    return {name.lstrip("/"): reader.get_destination_page_number(place) + 1 for name, place in places}
+    found = {name.lstrip("/"): reader.get_destination_page_number(place) for name, place in places}
+    return {name: place + 1 for name, place in found.items() if place is not None}
 
 
 def add_bookmarks(pdf: Path, entries: list[Heading], author: str) -> None:
@@ -72,7 +73,7 @@ def add_bookmarks(pdf: Path, entries: list[Heading], author: str) -> None:
     chapter = None
     for entry in entries:
         place = reader.named_destinations[f"/{entry.identity}"]
-        fit = Fit.xyz(left=None, top=float(place["/Top"]), zoom=None)
+        fit = Fit.xyz(left=None, top=float(str(place["/Top"])), zoom=None)
         page = reader.get_destination_page_number(place)
         made = writer.add_outline_item(
             title=entry.title, page_number=page, parent=chapter if entry.level > 1 else None, fit=fit
@@ -93,7 +94,8 @@ def make_pdf(site: Path, out: Path, parts: list[Part]) -> None:
     page, draft = site.parent / "whole.html", out.with_suffix(".part")
     address = os.environ.get("PAPERTRAIL_ADDRESS", "").rstrip("/")
     out.parent.mkdir(parents=True, exist_ok=True)
-    executable, numbers = get_browser(), {}
+    executable = get_browser()
+    numbers: dict[str, int] = {}
     try:
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=executable, args=ARGUMENTS)

@@ -35,7 +35,7 @@ def bring_static(site: Path, static: Path) -> None:
     if not (site / "_static" / "mathjax").exists():
         raise FileNotFoundError(f"site: {site} is not built; run `make book` first")
     spec = find_spec("sphinx_revealjs")
-    if spec is None:
+    if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError(
             "sphinx-revealjs, which carries reveal.js, is not installed; `make slides` installs it"
         )

@@ -205,6 +205,8 @@ def move(page: Page, figure: Locator) -> list[str]:
     if not changes(page, figure, before):
         faults.append("does not follow the keyboard")
     before, rail = drawing(figure), figure.locator(".noUi-target").first.bounding_box()
+    if rail is None:
+        return [*faults, "has a slider that is not in sight"]
     handle.hover()
     page.mouse.down()
     page.mouse.move(rail["x"] + rail["width"], rail["y"] + rail["height"] / 2, steps=5)

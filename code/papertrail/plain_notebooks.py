@@ -296,6 +296,7 @@ def write_plain(path: Path, target: Path, course: Course, *, replace: bool) -> s
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m papertrail.plain_notebooks", description=__doc__.splitlines()[0]
     )

@@ -31,7 +31,8 @@ def room_of(module: str) -> str | None:
 
 def imported(tree: ast.Module) -> set[str]:
     """The modules of papertrail that a module imports, wherever in it."""
-    found, statements = set(), list(tree.body)
+    found: set[str] = set()
+    statements: list[ast.AST] = list(tree.body)
     while statements:  # expressions hold no imports, so only statements are looked into
         node = statements.pop()
         statements += [

@@ -38,9 +38,9 @@ def offers_of(folder: Path) -> list[str]:
 
 def read_offers(app: Sphinx, config: Config) -> None:
     """Keep what the site offers, with sizes, among its settings: pages are read anew when it changes."""
-    folder = os.environ.get("PAPERTRAIL_OFFERS")
-    names = offers_of(Path(folder)) if folder else []
-    config.papertrail_offers = [[name, (Path(folder) / name).stat().st_size] for name in names]
+    folder = Path(os.environ.get("PAPERTRAIL_OFFERS", ""))
+    names = offers_of(folder) if os.environ.get("PAPERTRAIL_OFFERS") else []
+    config.papertrail_offers = [[name, (folder / name).stat().st_size] for name in names]
 
 
 def clear_offers(app: Sphinx, error: Exception | None) -> None:
@@ -69,6 +69,7 @@ class OffersDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
+        """The links, each with its size; none where the build offers nothing of the kind."""
         up = "../" * self.env.docname.count("/")
         wanted = [(name, size) for name, size in self.env.config.papertrail_offers
                   if name.startswith(f"{SLIDES}/") == (self.arguments[0] == SLIDES)]  # fmt: skip

@@ -5,6 +5,7 @@ Everything that comes from a student is only data here: texts, numbers, lists, o
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 DEEPEST = 12  # levels of nesting that an answer may have
@@ -131,7 +132,7 @@ def _is_error(value: object) -> bool:
     return isinstance(value, str) and value.isidentifier() and value[-60:].endswith(("Error", "Exception"))
 
 
-def _pairs(given: object, right: object, depth: int = 0):
+def _pairs(given: object, right: object, depth: int = 0) -> Iterator[tuple[object, object]]:
     """The parts of two nested lists that stand at the same place, down to the lists that differ in length."""
     if isinstance(given, list) and isinstance(right, list) and len(given) == len(right) and depth <= DEEPEST:
         for one, other in zip(given, right, strict=True):
@@ -145,8 +146,10 @@ def _errors(given: object, right: object) -> str:
 
     An answer has errors in it where a probe tries several arguments and notes what each of them raises.
     """
-    through, others, refused, stopped = 0, Counter(), Counter(), Counter()
-    wrong = right_ones = 0
+    others: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    stopped: Counter[str] = Counter()
+    through = wrong = right_ones = 0
     for one, other in _pairs(given, right):
         wrong, right_ones = wrong + _is_error(other), right_ones + (other == NOTHING)
         if one == other or not (_is_error(one) or _is_error(other)):

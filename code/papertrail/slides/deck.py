@@ -71,7 +71,8 @@ def paged(lines: Sequence[str]) -> list[list[str]]:
     needs = [room_for(line) for line in lines]
 
     def fill(room: int) -> list[list[str]]:
-        pages, left = [], 0
+        pages: list[list[str]] = []
+        left = 0
         for line, need in zip(lines, needs, strict=True):
             if not pages or left < need:
                 pages.append([])

@@ -98,7 +98,7 @@ def points(block: Block) -> list[str]:
         return [f"{{row}}`{name}`" for name in claims]
     bold = BOLD.match(text)
     rest = text[bold.end() :].lstrip(" :,.") if bold else ""
-    if not rest:  # no beginning, or one that heads a list
+    if bold is None or not rest:  # no beginning, or one that heads a list
         return []
     said = bold[1].strip().rstrip(":")
     return [f"**{said}**" if len(said.split()) >= FEW_WORDS else f"**{said}** {sentences(rest)[0]}"]
