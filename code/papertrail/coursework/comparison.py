@@ -161,7 +161,7 @@ def _errors(given: object, right: object) -> str:
         elif _is_error(other):
             through += 1
         else:
-            (refused if other == NOTHING else stopped)[one] += 1
+            (refused if other == NOTHING else stopped)[f"{one}"] += 1
     parts = [f"{through} of {wrong} wrong ones raise no error"] if through else []
     parts += [f"{number} of {wrong} wrong ones end in {names}" for names, number in others.most_common(2)]
     parts += [f"{number} of {right_ones} right ones end in {name}" for name, number in refused.most_common(2)]
