@@ -126,8 +126,11 @@ def test_the_command_agrees_after_recording_and_shows_each_kind_of_disagreement(
     assert "no evidence is recorded" in capsys.readouterr().out
     assert claims.main(["--record"]) == 0
     assert json.loads((folder / "evidence.json").read_text()) == {"a-row": {"count": 3}}
+    assert claims.main([]) == 0
+    assert "Found 3." not in capsys.readouterr().out, "a table of all rows stays a table"
     assert claims.main(["a-row"]) == 0
-    assert "agrees" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "agrees" in out and "Found 3." in out, "a row asked for by name is shown with its sentence"
 
     checks.agrees = lambda: Evidence({"count": 4}, "holds")
     assert claims.main([]) == 1

@@ -311,6 +311,8 @@ def main(arguments: list[str] | None = None) -> int:
         outcome = by_id.get(claim.id)
         state = "not run" if outcome is None else "DIFFERS" if outcome.problems else "agrees"
         print(f"{claim.id:<{width}}  {claim.verdict:<20}  {state}")
+        if outcome and options.ids:  # who asks for a row wants to read it
+            print(f"{'':<{width}}    {claim.sentence(outcome.evidence.numbers)}")
         for problem in outcome.problems if outcome else ():
             print(f"{'':<{width}}    {problem}")
     differing = sum(bool(outcome.problems) for outcome in outcomes)

@@ -78,6 +78,7 @@ FAULTS = {
     ),
     "last-gradient-falls-with-depth": patched("encoder", lambda placement, depth: FLAT),
     "post-ln-vanishes-everywhere": patched("decoder", lambda placement, start="xavier": STEEP),
+    "pre-ln-early-layers-get-more": patched("measure_gradients", lambda *args: FLAT),
     "post-ln-needs-warmup": patched("training", lambda *args, **kwargs: runs(0.1)),
     "placement-alone-decides": patched("decoder", lambda placement, start="xavier": STEEP),
     "deepnorm-levels-gradients": patched("measure_gradients", lambda *args: STEEP),
