@@ -120,9 +120,6 @@ def as_canvas(
     return table_text(rows)
 
 
-FORMATS = ("csv", "canvas")
-
-
 def export(course: Course, chapter: str, kind: str, lms_ids: dict[str, str]) -> tuple[Path, list[str]]:
     """Write grades/<chapter>.csv or grades/<chapter>-canvas.csv in the course's folder.
 

@@ -121,16 +121,6 @@ class RelativeAttention(nn.Module):
         return x.unflatten(-1, (self.num_heads, self.key_size)).transpose(-3, -2)
 
 
-def count_relative_parameters(d_model: int, num_heads: int, key_size: int) -> int:
-    """What relative positions add to one layer: W_R, u and v.
-
-    Raises:
-        ValueError: a size is below 1.
-    """
-    at_least_one(d_model=d_model, num_heads=num_heads, key_size=key_size)
-    return d_model * num_heads * key_size + 2 * num_heads * key_size
-
-
 @dataclass(frozen=True)
 class ShiftCheck:
     """Largest difference between the two forms, over their largest value, by seed."""

@@ -32,10 +32,6 @@ LOOKS = {
 }  # fmt: skip
 
 
-def _mean(rows: Sequence[Sequence[float]]) -> list[float]:
-    return [mean(column) for column in zip(*rows, strict=True)]
-
-
 def _log_axis(ax: Axes, lowest: float, highest: float, every: int = 1) -> None:
     """A logarithmic y axis with its powers of ten written out: 0.01 can be read aloud, and drawn quickly."""
     ax.set_yscale("log")

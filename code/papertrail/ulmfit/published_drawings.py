@@ -163,44 +163,6 @@ def table_of_scripts() -> Table:
     return ["setting", "paper", "released scripts", "file", "same"], rows
 
 
-def table_of_reductions() -> Table:
-    """The reductions that the paper states, and what its tables give."""
-    rows = [
-        [
-            r.dataset,
-            r.against,
-            f"{r.stated:.{r.decimals}f}%",
-            f"{r.recomputed:.1f}%",
-            "yes" if r.agrees else "no",
-        ]
-        for r in paper.relative_reductions()
-    ]
-    return ["data set", "against", "stated", "from the tables", "agree"], rows
-
-
-def table_of_results() -> Table:
-    """Tables 1 to 3 on one page: the six data sets, the best method before, ULMFiT, and the relative reduction."""
-    reductions = paper.majority_of_datasets().reductions
-    rows = []
-    for name, (kind, classes, examples) in paper.DATASETS.items():
-        method, error = paper.best_before(name)
-        decimals = paper.DECIMALS.get(name, 2)
-        ours = paper.TEST_ERRORS[name][paper.ULMFIT]
-        rows.append([name, f"{kind}, {classes} classes", f"{examples:,}", f"{error:.{decimals}f} ({method})",
-                     f"{ours:.{decimals}f}", f"{reductions[name]:.0f}%"])  # fmt: skip
-    return ["data set", "task", "training examples", "best before (%)", "ULMFiT (%)", "less"], rows
-
-
-def table_of_ablations(table: paper.Errors) -> Table:
-    """Tables 4 to 7: one row for each variant, with the lowest error of each data set marked by a star."""
-    best = {dataset: paper.best_row(dataset, table) for dataset in paper.ABLATED}
-    rows = [
-        [row, *(f"{errors[name]:.2f}{' *' if best[name] == row else ''}" for name in paper.ABLATED)]
-        for row, errors in table.items()
-    ]
-    return ["variant", *(f"{name} (%)" for name in paper.ABLATED)], rows
-
-
 def table_of_isolated_gains() -> Table:
     """What each part of the recipe gains, in every pair of rows of table 7 that differ in it."""
     rows = [
@@ -209,17 +171,6 @@ def table_of_isolated_gains() -> Table:
         for (row, over), gains in paper.isolated_gains(part).items()
     ]
     return ["row", "against", *(f"{name} (points)" for name in paper.ABLATED)], rows
-
-
-def table_of_low_shot() -> Table:
-    """What the paper says of 100 labels, by data set and unlabeled text."""
-    rows = []
-    for s in paper.LOW_SHOT:
-        text = (
-            "size not given" if s.unlabeled is None else f"{s.unlabeled:,} texts" if s.unlabeled else "none"
-        )
-        rows.append([s.dataset, text, s.says])
-    return ["data set", "unlabeled text", f"{paper.LOW_SHOT_LABELS} labels, says the paper, are"], rows
 
 
 def table_of_parameters() -> Table:
