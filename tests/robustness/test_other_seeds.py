@@ -79,6 +79,17 @@ def test_a_process_that_fails_says_why():
         recorded.measure("gopher", -5)
 
 
+def test_one_row_can_be_tried_alone_and_a_row_of_another_chapter_is_refused(row, monkeypatch):
+    stored = claims.load_evidence()[row.id]
+    monkeypatch.setattr(
+        claims, "check_function", lambda claim: lambda: claims.Evidence(stored, claim.verdict)
+    )
+    found = recorded.verdicts(row.chapter, recorded.STEP, row.id)
+    assert found == [{"id": row.id, "verdict": row.verdict, "same": True}]
+    with pytest.raises(ValueError, match=f"ids: got {row.id}; allowed are "):
+        recorded.verdicts("gopher", recorded.STEP, row.id)
+
+
 def test_what_is_compared_is_the_verdict():
     rows = [{"id": "a", "verdict": "holds", "same": True}, {"id": "b", "verdict": "wrong", "same": False}]
     assert recorded.compared(rows) == {"a": "holds", "b": "wrong"}

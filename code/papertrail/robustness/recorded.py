@@ -36,12 +36,18 @@ def outcome(claim: claims.Claim, stored: dict[str, Any]) -> dict[str, Any]:
     return {"id": claim.id, "verdict": found.evidence.verdict, "same": same}
 
 
-def verdicts(chapter: str, shift: int) -> list[dict[str, Any]]:
-    """A chapter's checked rows with all seeds moved by `shift`; in this process, whose caches must be fresh."""
+def verdicts(chapter: str, shift: int, *ids: str) -> list[dict[str, Any]]:
+    """A chapter's checked rows, or those named, with all seeds moved by `shift`; caches must be fresh.
+
+    Raises:
+        ValueError: the chapter has no such checked row.
+    """
     stored = claims.load_evidence()
-    rows = [claim for claim in claims.load() if claim.chapter == chapter and claim.check]
+    rows = {claim.id: claim for claim in claims.load() if claim.chapter == chapter and claim.check}
+    if unknown := sorted(set(ids) - set(rows)):
+        raise ValueError(f"ids: got {', '.join(unknown)}; allowed are {', '.join(rows)}")
     with moved_seeds(shift):
-        return [outcome(claim, stored[claim.id]) for claim in rows]
+        return [outcome(rows[name], stored[name]) for name in ids or rows]
 
 
 def measure(chapter: str, shift: int) -> list[dict[str, Any]]:
@@ -70,4 +76,4 @@ EXPERIMENTS = (
 )  # fmt: skip
 
 if __name__ == "__main__":
-    print(json.dumps(verdicts(sys.argv[1], int(sys.argv[2]))))
+    print(json.dumps(verdicts(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])))
