@@ -68,7 +68,6 @@ def name_the_folds(
 
 
 def register(app: Sphinx) -> None:
-    """Connect what this module does to the build."""
+    """Let every page know where the story goes on, and the menu's folds what they are called."""
     app.connect("html-page-context", name_the_folds, priority=950)  # after the theme has put its own there
-    """Let every page know where the story goes on."""
     app.connect("html-page-context", lead_along_the_story)
