@@ -8,7 +8,6 @@ import functools
 import gc
 import hashlib
 import html
-import json
 import os
 import re
 import subprocess
@@ -32,8 +31,10 @@ from papertrail import (
     site_api,
     site_citation,
     site_house,
+    site_languages,
     site_offers,
     site_seeds,
+    site_stored,
     site_story,
     site_terms,
     site_timeline,
@@ -220,24 +221,6 @@ class LedgerFilterDirective(SphinxDirective):
         return [nodes.raw("", filter_form(ledger_rows(self.env)), format="html")]
 
 
-class MovingDirective(SphinxDirective):
-    """A moving figure of a chapter's notebook, shown on another page: `{moving} chapter figure-name`."""
-
-    required_arguments = 2
-
-    def run(self) -> list[nodes.Node]:
-        """The figure as its notebook stores it."""
-        chapter, name = self.arguments
-        path = claims.book_folder() / f"{chapter}.ipynb"
-        self.env.note_dependency(str(path))
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            for output in cell.get("outputs", []):
-                face = "".join(output.get("data", {}).get("text/html", []))
-                if f'name="{name}"' in face:
-                    return [nodes.raw("", face, format="html")]
-        raise self.error(f"{path.name} stores no moving figure called {name!r}")
-
-
 class BenchmarkTableDirective(SphinxDirective):
     """What one benchmark's record says of the course's claims about speed: `{benchmark-table} rmsnorm`."""
 
@@ -365,7 +348,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_search_language(EnglishAndChineseSearch)
     app.add_directive("ledger", LedgerDirective)
     app.add_directive("ledger-filter", LedgerFilterDirective)
-    app.add_directive("moving", MovingDirective)
     app.add_directive("status-table", StatusDirective)
     class_costs_site.register(app)
     site_offers.register(app)
@@ -374,7 +356,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     site_api.register(app)
     site_citation.register(app)
     site_house.register(app)
+    site_languages.register(app)
     site_seeds.register(app)
+    site_stored.register(app)
     site_story.register(app)
     app.add_directive("recorded-table", RecordedDirective)
     app.add_directive("benchmark-table", BenchmarkTableDirective)
