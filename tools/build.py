@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +22,13 @@ def build(cold: bool) -> int:
     """Run Jupyter Book with warnings as errors, after deleting the old build if `cold`; returns its exit status."""
     if cold:
         shutil.rmtree(OUTPUT, ignore_errors=True)
+    try:
+        OUTPUT.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=OUTPUT):
+            pass
+    except OSError as error:
+        print(f"build.py: {OUTPUT} cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
     command = [sys.executable, "-c", START, "build", str(ROOT), "-W", "-n", "--keep-going", "--quiet"]
     return subprocess.call(command, cwd=ROOT, env=os.environ | {"PAPERTRAIL_BOOK": str(ROOT / "book")})
 

@@ -71,14 +71,19 @@ def execute(path: Path) -> None:
     """Run one notebook and replace its file; nothing is half written.
 
     Raises:
-        what `run` and `normalize` raise; the file is then as it was.
+        OSError: it cannot be stored, as on a full disk or in a checkout that is read-only.
+        what `run` and `normalize` raise. The file is then as it was.
     """
     notebook = nbformat.read(path, as_version=4)
     run(notebook)
     normalize(notebook)
     temporary = path.with_suffix(".ipynb.tmp")
-    nbformat.write(notebook, temporary)
-    temporary.replace(path)
+    try:
+        nbformat.write(notebook, temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def main(arguments: list[str]) -> int:
@@ -88,7 +93,11 @@ def main(arguments: list[str]) -> int:
             print(f"execute.py: no such notebook: {path}", file=sys.stderr)
             return 2
     for path in tqdm(paths, desc="notebooks", disable=not sys.stderr.isatty()):
-        execute(path)
+        try:
+            execute(path)
+        except OSError as error:
+            print(f"execute.py: {path.name} is as it was and cannot be stored: {error}", file=sys.stderr)
+            return 1
         print(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
     return 0
 

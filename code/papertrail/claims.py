@@ -264,8 +264,12 @@ def _record(outcomes: Iterable[Outcome], path: Path) -> None:
         {key: numbers[key] for key in sorted(numbers) if key in known}, indent=1, ensure_ascii=False
     )
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _unknown_rows(unknown: Iterable[str], known: list[str]) -> str:
@@ -319,10 +323,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def command() -> int:
-    """`main`, with a malformed ledger or a failing check told in one line."""
+    """`main`, with a malformed ledger, a failing check or a file that cannot be written told in one line."""
     try:
         return main()
-    except LedgerError as error:
+    except (LedgerError, OSError) as error:
         print(f"papertrail.claims: {error}", file=sys.stderr)
         return 2
 

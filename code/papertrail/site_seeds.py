@@ -43,7 +43,8 @@ def seeds_text(rows: Sequence[claims.Claim], record: Mapping[str, Any]) -> str:
     for row in moved:
         others = [one["verdict"].replace("-", " ") for one in found[row.id] if one["verdict"] != row.verdict]
         told = ", ".join(f"{others.count(one)} × {one}" for one in dict.fromkeys(others))
-        lines.append(f"| [`{row.id}`](claims.md#{row.id}) | {row.verdict.replace('-', ' ')} | {told} |")
+        link = f'<a href="claims.html#{row.id}"><code>{row.id}</code></a>'
+        lines.append(f"| {link} | {row.verdict.replace('-', ' ')} | {told} |")
     if late := sum(1 for row in rows if row.check and row.id not in found):
         lines += ["", f"{late} rows are newer than this trial."]
     command = record["command"]

@@ -65,7 +65,7 @@ def compared(result: list[dict[str, Any]]) -> dict[str, str]:
 EXPERIMENTS = (
     Experiment(
         CHAPTER, NAME, "Do the ledger's verdicts hold over five other sets of seeds?", cells, measure, SHIFTS,
-        900, 700, Tolerance(), compared=compared,
+        450, 560, Tolerance(), compared=compared,
     ),
 )  # fmt: skip
 
