@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from papertrail.recorded_page import RecordedDirective
 from papertrail.site_search import CHINESE, EnglishAndChineseSearch
 from papertrail.site_status import BudgetDirective, StatusDirective
 from papertrail.site_weight import keep_pages_offline, lighten, load_what_the_page_needs
+from papertrail.translations import FOLDER, is_chinese, load_entries
 
 LEDGER_PAGE = "book/claims"
 BUTTON_HOSTS = ("github.com", "gitlab.com")  # others the theme refuses to build with
@@ -70,12 +72,19 @@ def badge(verdict: str) -> str:
     return f'<span class="pt-badge pt-{verdict}">{VERDICT_WORDS[verdict]}</span>'
 
 
-def badge_link(row: claims.Claim, address: str) -> str:
+def badge_link(row: claims.Claim, address: str, english: bool = True) -> str:
     """A badge that leads to its row. Its name starts with the visible word and goes on with the claim, so that a
     list of links tells one "wrong" from another; the tooltip says the same, so that nothing is read twice.
+
+    Args:
+        english: is the page in English? On another the badge says that it is.
     """
+    language = "" if english else 'lang="en" '
     name = html.escape(f"{VERDICT_WORDS[row.verdict]}: {row.claim}")
-    return f'<a class="pt-badge-link" href="{address}" title="{name}" aria-label="{name}">{badge(row.verdict)}</a>'
+    return (
+        f'<a class="pt-badge-link" {language}href="{address}" title="{name}" aria-label="{name}">'
+        f"{badge(row.verdict)}</a>"
+    )
 
 
 class claim_reference(nodes.General, nodes.Inline, nodes.Element):
@@ -117,7 +126,9 @@ def resolve_claims(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             node.replace_self(nodes.literal(text=name))
             continue
         address = f"{app.builder.get_relative_uri(docname, LEDGER_PAGE)}#{name}"
-        node.replace_self(nodes.raw("", badge_link(rows[name], address), format="html"))
+        node.replace_self(
+            nodes.raw("", badge_link(rows[name], address, not is_chinese(docname)), format="html")
+        )
 
 
 class LedgerDirective(SphinxDirective):
@@ -182,9 +193,24 @@ class LedgerDirective(SphinxDirective):
         return f'<a href="{address}#{anchor}"><code>{check}</code></a>'
 
     def summary(self, rows: list[claims.Claim]) -> list[nodes.Node]:
-        """The rows as a list: each claim, and what was measured."""
-        lines = [f"{{claim}}`{row.id}` {row.claim}\n: {self.sentence(row)}\n" for row in rows]
-        return self.parse_text_to_nodes("\n".join(lines))
+        """The rows as a list: each claim, and what was measured; on a page in Chinese what is translated of them."""
+        told = (
+            [(row.id, *self.in_chinese(row)) for row in rows]
+            if is_chinese(self.env.docname)
+            else [(row.id, row.claim, self.sentence(row)) for row in rows]
+        )
+        return self.parse_text_to_nodes(
+            "\n".join(f"{{claim}}`{name}` {claim}\n: {says}\n" for name, claim, says in told)
+        )
+
+    def in_chinese(self, row: claims.Claim) -> tuple[str, str]:
+        """A row's claim and what was measured, in Chinese, or in English and marked as such."""
+        path = claims.book_folder() / FOLDER / "ledger.yml"
+        if path.exists():
+            self.env.note_dependency(str(path))
+        if entry := load_entries(claims.book_folder(), "ledger").get(row.id):
+            return entry["claim"], self.sentence(replace(row, says=entry["says"]))
+        return f"[{row.claim}]{{.language-en}}", f"[{self.sentence(row)}]{{.language-en}}"
 
 
 def filter_select(field: str, values: list[str]) -> str:

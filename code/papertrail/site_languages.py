@@ -19,22 +19,21 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 from papertrail.site_search import CHINESE
-from papertrail.translations import MARK
+from papertrail.translations import MARK, is_chinese
 
-CHINESE_PAGES = "book/zh/"
 CODE = "zh-CN"
 # Where the theme's own words are translated: package, folder in it, its name for Chinese.
 CATALOGS = (("sphinx_book_theme", "theme/sphinx_book_theme/static/locales", "booktheme", "zh-cn"),
             ("pydata_sphinx_theme", "locale", "sphinx", "zh"), ("sphinx", "locale", "sphinx", "zh_CN"))  # fmt: skip
-OWN_WORDS = {"Previous": "上一页", "Next": "下一页", "Skip to main content": "跳到正文", "Back to top": "回到顶部"}
+OWN_WORDS = {
+    "Previous": "上一页",
+    "Next": "下一页",
+    "Skip to main content": "跳到正文",
+    "Back to top": "回到顶部",
+}
 MARK_LINE = re.compile(rf"^[ ]*{MARK.pattern}\n", re.MULTILINE)
 CHINESE_LINK = re.compile(rf'(<a class="reference internal" href="[^"]*")(>[^<]*{CHINESE})')
 CAPTION = re.compile(rf'(<span class="caption-text")(>[^<]*{CHINESE})')
-
-
-def is_chinese(docname: str) -> bool:
-    """Is this page of the Chinese edition?"""
-    return docname.startswith(CHINESE_PAGES)
 
 
 def editions(env: BuildEnvironment) -> dict[str, str]:

@@ -76,7 +76,9 @@ class CellDirective(StoredDirective):
     def shown(self, cell: dict[str, Any]) -> nodes.container:
         """The cell's code, and what it printed and drew."""
         code = "".join(cell["source"])
-        entry = nodes.container("", nodes.literal_block(code, code, language="python"), classes=["cell_input"])
+        entry = nodes.container(
+            "", nodes.literal_block(code, code, language="python"), classes=["cell_input"]
+        )
         outputs = [self.output(one) for one in cell["outputs"]]
         exits = [nodes.container("", *outputs, classes=["cell_output"])] if outputs else []
         return self.in_english(entry, *exits, classes=("cell",))

@@ -6,8 +6,9 @@ blocks stands a mark with the fingerprint of the English block that it translate
     % en: 1a2b3c4d5e
     这是一段译文。
 
-The site's builder takes these lines out before it reads the page, so they may stand between the items of a list. When the English block changes, its fingerprint does, and the translation is called stale. The code cells of a notebook
-are not translated: the page shows each with a `{cell}` directive, straight from the notebook. What stands in data files
+The site's builder takes these lines out before it reads the page, so they may stand between the items of a list. When
+the English block changes, its fingerprint does, and the translation is called stale. The code cells of a notebook are
+not translated: the page shows each with a `{cell}` directive, straight from the notebook. What stands in data files
 (the timeline, the ledger) is translated in `book/zh/*.yml`, each entry with the fingerprint of its English text.
 
 `python -m papertrail.translations` lists what is missing, stale or left over, and exits with 1 if anything is.
@@ -22,17 +23,20 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from papertrail.claims import book_folder
+from papertrail.claims import book_folder, load
 
 FOLDER = "zh"  # of the book: where translations stand
+CHINESE_PAGES = f"book/{FOLDER}/"
 MARK = re.compile(r"% en: ([0-9a-f]{10})")
 CELL = re.compile(r"```\{cell\} (\w+) ([\w-]+)")
 FENCE = re.compile(r"(`{3,}|:{3,}|\$\$)(.*)")
+LEDGER = re.compile(r"```\{ledger\} (\w+)\n(.*?)```", re.DOTALL)
 ITEM = re.compile(r"(?:[-*]|\d+\.) ")  # of a list
 FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 ENTRIES = "{glossary}"  # a directive whose entries are blocks of their own
@@ -87,6 +91,11 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.place}: {self.kind}: {self.detail}"
+
+
+def is_chinese(docname: str) -> bool:
+    """Is this page of the Chinese edition? `docname` is its path without a suffix, as Sphinx has it."""
+    return docname.startswith(CHINESE_PAGES)
 
 
 def fingerprint(text: str) -> str:
@@ -294,7 +303,13 @@ def skeleton(source: Path) -> str:
 def load_entries(book: Path, name: str) -> dict[str, dict[str, str]]:
     """The translated entries of a data file, by their English key: `book/zh/<name>.yml`; {} without that file."""
     path = book / FOLDER / f"{name}.yml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.exists() else {}
+    return _read_entries(path, path.stat().st_mtime_ns) if path.exists() else {}
+
+
+@lru_cache(maxsize=4)
+def _read_entries(path: Path, date: int) -> dict[str, dict[str, str]]:
+    """The entries of a file as they were at that date."""
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
 
 def entry_faults(english: Mapping[str, str], entries: Mapping[str, Mapping], name: str) -> Iterator[Fault]:
@@ -322,15 +337,38 @@ def english_events(book: Path) -> dict[str, str]:
     return {row["cite"]: row["what"] for row in rows}
 
 
+def english_rows(book: Path) -> dict[str, str]:
+    """Each row of the ledger by its id: the claim and what its check says, before numbers are filled in."""
+    return {row.id: f"{row.claim} {row.says}" for row in load(book / "claims")}
+
+
+def rows_shown(book: Path) -> set[str]:
+    """The ids of the ledger's rows that translated pages show."""
+    chapters: dict[str, list[str]] = {}
+    for row in load(book / "claims"):
+        chapters.setdefault(row.chapter, []).append(row.id)
+    found: set[str] = set()
+    for page in translated_pages(book):
+        for chapter, options in LEDGER.findall(page.read_text(encoding="utf-8")):
+            chosen = re.search(r"^:ids: (.*)$", options, re.MULTILINE)
+            found |= set(chosen[1].split() if chosen else chapters.get(chapter, []))
+    return found
+
+
 def all_faults(book: Path) -> list[Fault]:
     """What is wrong with the translations of a book."""
     found = [fault for page in translated_pages(book) for fault in page_faults(page)]
-    return found + list(entry_faults(english_events(book), load_entries(book, "timeline"), "timeline.yml"))
+    found += entry_faults(english_events(book), load_entries(book, "timeline"), "timeline.yml")
+    entries, shown = load_entries(book, "ledger"), rows_shown(book)
+    rows = {key: text for key, text in english_rows(book).items() if key in shown or key in entries}
+    return [*found, *entry_faults(rows, entries, "ledger.yml")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status: 1 where something is missing, stale or left over."""
-    parser = argparse.ArgumentParser(prog="papertrail.translations", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="papertrail.translations", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("command", nargs="?", choices=["check", "skeleton"], default="check")
     parser.add_argument("page", nargs="?", type=Path, help="an English page, for skeleton")
     given = parser.parse_args(arguments)
