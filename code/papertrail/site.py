@@ -12,7 +12,6 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ from papertrail.recorded_page import RecordedDirective
 from papertrail.site_search import CHINESE, EnglishAndChineseSearch
 from papertrail.site_status import BudgetDirective, StatusDirective
 from papertrail.site_weight import keep_pages_offline, lighten, load_what_the_page_needs
-from papertrail.translations import FOLDER, is_chinese, load_entries
+from papertrail.translations import FOLDER, is_chinese, row_in_chinese
 
 LEDGER_PAGE = "book/claims"
 BUTTON_HOSTS = ("github.com", "gitlab.com")  # others the theme refuses to build with
@@ -208,9 +207,7 @@ class LedgerDirective(SphinxDirective):
         path = claims.book_folder() / FOLDER / "ledger.yml"
         if path.exists():
             self.env.note_dependency(str(path))
-        if entry := load_entries(claims.book_folder(), "ledger").get(row.id):
-            return entry["claim"], self.sentence(replace(row, says=entry["says"]))
-        return f"[{row.claim}]{{.language-en}}", f"[{self.sentence(row)}]{{.language-en}}"
+        return row_in_chinese(row, ledger_numbers(self.env).get(row.id, {}))
 
 
 def filter_select(field: str, values: list[str]) -> str:

@@ -32,6 +32,7 @@ ALSO = {  # an entry's name -> how the text calls it besides
     "Xavier initialization": ("Xavier",),
     "bits per byte": ("bits a byte",),
 }
+ALSO_IN_CHINESE = {"残差连接": ("残差流", "残差"), "学习率预热": ("预热",)}
 LONGEST_TERM = 4  # words in italics: more of them are a quoted claim, which stays as it is
 LONGEST_CHINESE = 9  # characters
 # A title and a link lead elsewhere or nowhere, and a fold's title opens it; what is code, a formula or a heading of a
@@ -56,7 +57,8 @@ def names_of(heading: str) -> list[str]:
     words.
     """
     if re.search(CHINESE, heading):
-        return [part.strip() for part in re.split(r"[、（）]", heading) if len(part.strip()) > 1]
+        names = [part.strip() for part in re.split(r"[、（）]", heading) if len(part.strip()) > 1]
+        return [*names, *(other for name in names for other in ALSO_IN_CHINESE.get(name, ()))]
     parts = [part.strip() for part in re.split(r",|\(", heading.replace(")", ""))]
     names = [part for part in parts if part and not part.startswith("of ") and part not in EVERYDAY]
     return [*names, *(other for name in names for other in ALSO.get(name, ()))]

@@ -17,11 +17,9 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from papertrail.claims import book_folder
-from papertrail.translations import CHINESE_PAGES, FOLDER, is_chinese, load_entries
+from papertrail.translations import CHINESE_PAGES, FOLDER, MONTHS, is_chinese, load_entries
 
 WHEN = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-          "November", "December")  # fmt: skip
 COURSE = "index"  # the "chapter" of what belongs to the whole course
 
 

@@ -22,14 +22,14 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from papertrail.claims import book_folder, load
+from papertrail.claims import Claim, book_folder, load
 
 FOLDER = "zh"  # of the book: where translations stand
 CHINESE_PAGES = f"book/{FOLDER}/"
@@ -39,6 +39,9 @@ FENCE = re.compile(r"(`{3,}|:{3,}|\$\$)(.*)")
 LEDGER = re.compile(r"```\{ledger\} (\w+)\n(.*?)```", re.DOTALL)
 ITEM = re.compile(r"(?:[-*]|\d+\.) ")  # of a list
 FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+          "November", "December")  # fmt: skip
+DATE = re.compile(rf"(\d+) ({'|'.join(MONTHS)}) (\d{{4}})")
 ENTRIES = "{glossary}"  # a directive whose entries are blocks of their own
 
 
@@ -340,6 +343,21 @@ def english_events(book: Path) -> dict[str, str]:
 def english_rows(book: Path) -> dict[str, str]:
     """Each row of the ledger by its id: the claim and what its check says, before numbers are filled in."""
     return {row.id: f"{row.claim} {row.says}" for row in load(book / "claims")}
+
+
+def row_in_chinese(row: Claim, numbers: Mapping[str, Any]) -> tuple[str, str]:
+    """A row's claim and what was measured, from `book/zh/ledger.yml`; in English and marked as such where it is not
+    translated. Both are Markdown.
+
+    Args:
+        numbers: the stored numbers of the row's check.
+    """
+    entry = load_entries(book_folder(), "ledger").get(row.id)
+    row_there = replace(row, says=entry["says"]) if entry else row
+    says = row_there.sentence(dict(numbers)) if row.check else row_there.says
+    if not entry:
+        return f"[{row.claim}]{{.language-en}}", f"[{says}]{{.language-en}}"
+    return entry["claim"], DATE.sub(lambda d: f"{d[3]} 年 {MONTHS.index(d[2]) + 1} 月 {d[1]} 日", says)
 
 
 def rows_shown(book: Path) -> set[str]:
