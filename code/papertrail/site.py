@@ -45,7 +45,8 @@ from papertrail.recorded_page import RecordedDirective
 from papertrail.site_search import CHINESE, EnglishAndChineseSearch
 from papertrail.site_status import BudgetDirective, StatusDirective
 from papertrail.site_weight import keep_pages_offline, lighten, load_what_the_page_needs
-from papertrail.translations import FOLDER, is_chinese, row_in_chinese
+from papertrail.translated_blocks import FOLDER, is_chinese
+from papertrail.translations import row_in_chinese
 
 LEDGER_PAGE = "book/claims"
 BUTTON_HOSTS = ("github.com", "gitlab.com")  # others the theme refuses to build with
@@ -284,7 +285,9 @@ def note_what_pages_are_made_with(app: Sphinx, config: Config) -> None:
     checksums: when the one has changed, a build reads every page anew, and for the other it writes every page anew.
     """
     code, assets = Path(__file__).parent, Path(app.confdir) / "book" / "_assets"
-    config.papertrail_code = fingerprint([*code.glob("site*.py"), code / "claims.py"])
+    config.papertrail_code = fingerprint(
+        [*code.glob("site*.py"), *code.glob("transl*.py"), code / "claims.py"]
+    )
     config.papertrail_assets = fingerprint(assets.iterdir())
 
 

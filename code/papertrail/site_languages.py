@@ -19,7 +19,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 from papertrail.site_search import CHINESE
-from papertrail.translations import MARK, is_chinese
+from papertrail.translated_blocks import MARK, is_chinese
 
 CODE = "zh-CN"
 # Where the theme's own words are translated: package, folder in it, its name for Chinese.

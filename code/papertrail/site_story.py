@@ -11,7 +11,7 @@ import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from papertrail.translations import is_chinese
+from papertrail.translated_blocks import is_chinese
 
 LEDGER, EXERCISES = "book/claims", "book/exercises"
 START = ("book/paper_trail", "book/how_to_use")  # what comes before the first chapter

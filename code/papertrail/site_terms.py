@@ -16,7 +16,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx_design.dropdown import dropdown_title
 
 from papertrail.site_search import CHINESE
-from papertrail.translations import CHINESE_PAGES, is_chinese
+from papertrail.translated_blocks import CHINESE_PAGES, is_chinese
 
 GLOSSARY = "book/glossary"
 CHINESE_GLOSSARY = f"{CHINESE_PAGES}glossary"

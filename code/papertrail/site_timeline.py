@@ -17,7 +17,8 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from papertrail.claims import book_folder
-from papertrail.translations import CHINESE_PAGES, FOLDER, MONTHS, is_chinese, load_entries
+from papertrail.translated_blocks import CHINESE_PAGES, FOLDER, is_chinese
+from papertrail.translations import MONTHS, load_entries
 
 WHEN = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
 COURSE = "index"  # the "chapter" of what belongs to the whole course
