@@ -106,7 +106,8 @@ addEventListener("load", () => window.MathJax?.startup?.promise.then(() => {
       for (const fold of folds) {
         const held = make("dd");
         if (!hints) held.append(make("em", fold.querySelector("summary").textContent.trim()));
-        for (const node of [...fold.childNodes].filter((child) => child.tagName !== "SUMMARY")) {
+        const inside = [...fold.childNodes], summary = inside.findIndex((child) => child.tagName === "SUMMARY");
+        for (const node of inside.slice(summary + 1)) {
           held.append(node);
           undo.push(() => fold.append(node));
         }

@@ -58,6 +58,23 @@ def lead_along_the_story(
         context[name] = {"link": app.builder.get_relative_uri(page, other), "title": title} if other else None
 
 
+def name_the_folds(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Give the menu's folds a name: the theme's have an arrow alone, which a screen reader cannot say."""
+    original = context.get("generate_toctree_html")
+    if original is None:
+        return
+
+    def named(*given: Any, **more: Any) -> Any:
+        return str(original(*given, **more)).replace(
+            "<summary>", '<summary aria-label="Pages below this one">'
+        )
+
+    context["generate_toctree_html"] = named
+
+
 def register(app: Sphinx) -> None:
-    """Let every page know where the story goes on."""
+    """Let every page know where the story goes on, and the menu's folds what they are called."""
+    app.connect("html-page-context", name_the_folds, priority=950)  # after the theme has put its own there
     app.connect("html-page-context", lead_along_the_story)

@@ -130,6 +130,10 @@ def test_each_consequence_counts(pair, monkeypatch):
     assert checks.rates_and_sparsity().verdict == "wrong"
 
 
+def test_an_order_is_kept_where_the_one_is_below_the_other_seed_by_seed():
+    assert checks._kept([1.0, 2.0, 3.0], [2.0, 2.0, 3.5]) == 2
+
+
 def test_attention_is_sparse_with_half_of_the_tokens_gone_at_all_rates(monkeypatch):
     changed(lambda z: 40 * z)(monkeypatch)
     assert checks.becomes_sparse().verdict == "holds"

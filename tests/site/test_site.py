@@ -260,10 +260,10 @@ def test_a_sortable_table_is_sorted_by_keyboard_and_says_which_way(open_page):
     assert [violation["id"] for violation in found] == []
 
 
-def test_our_own_script_stays_under_five_kilobytes(site):
+def test_our_own_script_stays_under_eight_kilobytes(site):
     ours = list((site / "_static").glob("papertrail*.js"))
     assert [path.name for path in ours] == ["papertrail.js"]
-    assert ours[0].stat().st_size < 5_000
+    assert ours[0].stat().st_size < 8_000
 
 
 @pytest.mark.parametrize("name", PAGES)
