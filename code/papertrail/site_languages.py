@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from docutils.nodes import make_id
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.nodes import make_id
 
 from papertrail.site_search import CHINESE
 from papertrail.translated_blocks import MARK, is_chinese
 
 CODE = "zh-CN"
 # Where the theme's own words are translated: package, folder in it, its name for Chinese.
-CATALOGS = (("sphinx_book_theme", "theme/sphinx_book_theme/static/locales", "booktheme", "zh-cn"),
+CATALOGS = (("sphinx_book_theme", "theme/sphinx_book_theme/static/locales", "booktheme", "zh_CN"),
             ("pydata_sphinx_theme", "locale", "sphinx", "zh"), ("sphinx", "locale", "sphinx", "zh_CN"))  # fmt: skip
 OWN_WORDS = {
     "Previous": "上一页",
@@ -102,11 +102,10 @@ def tell_the_language(
             context["metatags"] += f'<link rel="alternate" hreflang="{code}" href="{address}"/>\n'
     if is_chinese(page):
         context["language"] = CODE
-        context["_"] = context["gettext"] = speak
+        context["_"] = context["gettext"] = context["translate"] = speak
+        context["theme_search_bar_text"] = "搜索……"
     make_menu = context["generate_toctree_html"]
-    context["generate_toctree_html"] = lambda kind, *args, **given: (
-        mark_titles(str(menu)) if isinstance(menu := make_menu(kind, *args, **given), str) else menu
-    )
+    context["generate_toctree_html"] = lambda *args, **given: mark_titles(str(make_menu(*args, **given)))
 
 
 class TermsDirective(SphinxDirective):
@@ -126,7 +125,7 @@ class TermsDirective(SphinxDirective):
 
     def entry(self, name: str, english: str, text: str) -> nodes.definition_list_item:
         """One entry."""
-        anchor = f"term-{make_id(english)}"
+        anchor = make_id(self.env, self.state.document, "term", english)
         first = nodes.term("", name, ids=[anchor])
         second = nodes.term("", english, classes=["language-en"])
         return nodes.definition_list_item(

@@ -126,6 +126,12 @@ def differences(english: Sequence[Block], translated: Sequence[Translated], name
             yield Fault("differs", f"{name}:{one.line}", f"{'; '.join(lost)}, in: {block.text[:80]}")
 
 
+def place_of(source: Path) -> str:
+    """A page's path from the folder that the book is in: "book/exercises/gopher.ipynb"."""
+    book = next((folder for folder in source.parents if (folder / "claims").is_dir()), source.parent)
+    return source.relative_to(book.parent).as_posix()
+
+
 def skeleton(source: Path) -> str:
     """A translation of a page before anything is translated: its blocks with their marks, its cells as they are shown.
 
@@ -133,7 +139,7 @@ def skeleton(source: Path) -> str:
         source: the English page, in the book's folder.
     """
     name = source.stem
-    lines = ["---", f"translates: {source.parent.name}/{source.name}"]
+    lines = ["---", f"translates: {place_of(source)}"]
     described = front_matter(source.read_text(encoding="utf-8")) if source.suffix == ".md" else {}
     if described:
         lines += yaml.safe_dump(described, allow_unicode=True, sort_keys=False, width=1000).splitlines()
