@@ -108,6 +108,6 @@ def test_the_page_shows_every_event_in_order_and_its_lanes_on_a_wide_screen_only
     assert all((site / "book" / link).exists() for link in links) and len(links) == len(lanes)
 
 
-@pytest.mark.parametrize(("when", "told"), [("1981", ""), ("2015-02", "2 月"), ("1991-03-26", "3 月 26 日")])
+@pytest.mark.parametrize(("when", "told"), [("1981", ""), ("2015-02", "2月"), ("1991-03-26", "3月26日")])
 def test_a_date_is_told_in_chinese(when, told):
     assert in_chinese(when) == told

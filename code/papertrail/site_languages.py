@@ -32,6 +32,8 @@ OWN_WORDS = {
     "Back to top": "回到顶部",
 }
 MARK_LINE = re.compile(rf"^[ ]*{MARK.pattern}\n", re.MULTILINE)
+# A sentence that ends a line, and one that goes on in the next: between them the page would show a space.
+SENTENCE_END = re.compile(r"(?<=[。！])\n(?=[\u4e00-\u9fff（“A-Z{]|`(?!``))")
 CHINESE_LINK = re.compile(rf'(<a class="reference internal" href="[^"]*")(>[^<]*{CHINESE})')
 CAPTION = re.compile(rf'(<span class="caption-text")(>[^<]*{CHINESE})')
 
@@ -47,9 +49,11 @@ def editions(env: BuildEnvironment) -> dict[str, str]:
 
 
 def drop_marks(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Take the fingerprints out of a translation before it is read, so that they can stand in the middle of a list."""
+    """Take the fingerprints out of a translation before it is read, so that they can stand in the middle of a list, and
+    the ends of lines between sentences, which Chinese has no space for.
+    """
     if is_chinese(docname):
-        source[0] = MARK_LINE.sub("", source[0])
+        source[0] = SENTENCE_END.sub("", MARK_LINE.sub("", source[0]))
 
 
 def lead_to_the_other_edition(app: Sphinx, page: nodes.document, docname: str) -> None:

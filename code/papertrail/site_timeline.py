@@ -55,9 +55,9 @@ def in_words(when: str) -> str:
 
 
 def in_chinese(when: str) -> str:
-    """ "1991-03-26" -> "3 月 26 日", "2015-02" -> "2 月", "1981" -> "": what follows the year in Chinese."""
+    """ "1991-03-26" -> "3月26日", "2015-02" -> "2月", "1981" -> "": what follows the year in Chinese."""
     parts = when.split("-")[1:]
-    return " ".join(f"{int(part)} {unit}" for part, unit in zip(parts, "月日", strict=False))
+    return "".join(f"{int(part)}{unit}" for part, unit in zip(parts, "月日", strict=False))
 
 
 def event_of(row: dict, place: str) -> Event:
