@@ -10,6 +10,7 @@ from papertrail.site_search import EnglishAndChineseSearch
     ("层归一化", {"层归", "归一", "一化"}),
     ("熵，预热", {"熵", "预热"}),
     ("用LayerNorm做", {"用", "LayerNorm", "做"}),
+    ("48 layers of 2017", {"layers", "of"}),
     ("warm-up", {"warm", "up", "warmup"}),
 ])  # fmt: skip
 def test_a_text_is_kept_as_words_pairs_and_compounds(text, words):
