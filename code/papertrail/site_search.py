@@ -18,9 +18,9 @@ class EnglishAndChineseSearch(SearchEnglish):
 
     Chinese has no spaces, so Sphinx would store a whole run of characters as one word, a clause as often as not, and
     look inside words only for queries of three characters or more. So each neighboring pair is a word, both of a page
-    and of a query (`js_splitter_code`); a page is found that has all pairs of the query. With clauses besides, the index would
-    be a fifth larger. A number is no word: the search page ignores it. A compound is a word without its hyphen too: people look for "warmup",
-    "finetuning" and "PreLN".
+    and of a query (`js_splitter_code`); a page is found that has all pairs of the query. With clauses besides, the
+    index would be a fifth larger. A number is no word: the search page ignores it. A compound is a word without its
+    hyphen too: people look for "warmup", "finetuning" and "PreLN".
     """
 
     js_splitter_code = r"""
