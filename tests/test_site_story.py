@@ -35,6 +35,13 @@ def test_an_assignment_leads_back_to_its_chapter_and_on_to_the_next():
     assert found["book/exercises/two"] == ("book/two", "book/claims")
 
 
+def test_translations_follow_one_another():
+    pages = [{"file": "book/zh/index"}, {"file": "book/zh/one"}]
+    found = neighbors(SMALL | {"parts": [*SMALL["parts"], {"caption": "中文", "chapters": pages}]})
+    assert found["book/zh/index"] == (None, "book/zh/one") and found["book/zh/one"] == ("book/zh/index", None)
+    assert found["book/claims"] == ("book/two", None)
+
+
 def test_other_pages_keep_the_order_of_the_contents():
     assert not {"book/a_tool", "book/errata"} & set(neighbors(SMALL))
 

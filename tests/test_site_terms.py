@@ -56,6 +56,30 @@ def test_the_first_use_of_a_term_leads_to_the_glossary_and_nothing_else_does(tex
     assert linked(text) == found
 
 
+CHINESE_TERMS = {
+    "层归一化": Term("layer", "按自己的标准差。"),
+    "LayerNorm": Term("layer", "按自己的标准差。"),
+    "归一化的位置": Term("place", "在哪里。"),
+    "Delta 规则": Term("delta", "写入缺少的部分。"),
+    "预热": Term("warm", "学习率往上升。"),
+}
+
+
+@pytest.mark.parametrize(("text", "found"), [
+    ("用层归一化，再用层归一化。", [("层归一化", "layer")]),
+    ("它叫LayerNorm吗？", [("LayerNorm", "layer")]),
+    ("MyLayerNorm 和 LayerNormX 都不是。", []),
+    ("先预热，归一化的位置再说；Delta规则。", [("预热", "warm"), ("归一化的位置", "place"), ("Delta规则", "delta")]),
+    ("*归一化的位置决定梯度是否消失。*", []),
+    ("*层归一化*", [("层归一化", "layer")]),
+])  # fmt: skip
+def test_in_chinese_a_name_may_begin_anywhere(text, found):
+    page = publish_doctree(text, settings_overrides={"report_level": 5})
+    link_first_uses(page, CHINESE_TERMS, "glossary.html", chinese=True)
+    links = [node for node in page.findall(nodes.reference) if "pt-term" in node["classes"]]
+    assert [(one.astext(), one["refuri"].partition("#")[2]) for one in links] == found
+
+
 def test_a_claim_in_italics_stays_a_quotation():
     assert linked("*The delta rule stores more.*") == []
 
@@ -78,6 +102,9 @@ def test_without_terms_a_page_stays_as_it_is():
     ("group size, of statistics", ["group size"]),
     ("key, query, value", ["query"]),
     ("residual connection", ["residual connection", "residual path", "residual stream"]),
+    ("键、查询、值", ["查询"]),
+    ("丢弃连接（DropConnect）", ["丢弃连接", "DropConnect"]),
+    ("学习率预热", ["学习率预热", "预热"]),
 ])  # fmt: skip
 def test_a_heading_of_the_glossary_gives_its_names(heading, names):
     assert names_of(heading) == names

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from papertrail.architecture_diagram.history import REVISIONS
-from papertrail.site_timeline import COURSE, Event, chapters_of, in_words, load_events, opening
+from papertrail.site_timeline import COURSE, Event, chapters_of, in_chinese, in_words, load_events, opening
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 GOOD = {"when": "2017-06", "chapter": "one", "cite": "key", "what": "It began."}
@@ -106,3 +106,8 @@ def test_the_page_shows_every_event_in_order_and_its_lanes_on_a_wide_screen_only
     assert set(lanes) == set(range(7))
     links = re.findall(r'<a class="pt-dot" href="([^"]+)"', text)
     assert all((site / "book" / link).exists() for link in links) and len(links) == len(lanes)
+
+
+@pytest.mark.parametrize(("when", "told"), [("1981", ""), ("2015-02", "2月"), ("1991-03-26", "3月26日")])
+def test_a_date_is_told_in_chinese(when, told):
+    assert in_chinese(when) == told

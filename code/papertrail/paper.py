@@ -13,8 +13,10 @@ from posixpath import dirname, join, normpath
 
 import yaml
 
-# Worked in a notebook, or about a machine: of no use on paper.
-NOT_ON_PAPER = ("book/api/", "book/exercises/", "book/instructors", "book/scaling", "book/status")
+# Worked in a notebook, or about a machine: of no use on paper. And the course on paper is the English one.
+NOT_ON_PAPER = (
+    "book/api/", "book/exercises/", "book/instructors", "book/scaling", "book/status", "book/zh/"
+)  # fmt: skip
 ARTICLE = re.compile(r'<article class="bd-article">(.*)</article>', re.DOTALL)
 HEADING = re.compile(r"<section([^>]*)>\s*(?:<span[^>]*></span>\s*)*<h([12])>(.*?)</h\2>", re.DOTALL)
 HEADER_LINK = re.compile(r'<a class="headerlink"[^>]*>.*?</a>')

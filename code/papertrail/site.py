@@ -8,7 +8,6 @@ import functools
 import gc
 import hashlib
 import html
-import json
 import os
 import re
 import subprocess
@@ -32,8 +31,10 @@ from papertrail import (
     site_api,
     site_citation,
     site_house,
+    site_languages,
     site_offers,
     site_seeds,
+    site_stored,
     site_story,
     site_terms,
     site_timeline,
@@ -44,6 +45,8 @@ from papertrail.recorded_page import RecordedDirective
 from papertrail.site_search import CHINESE, EnglishAndChineseSearch
 from papertrail.site_status import BudgetDirective, StatusDirective
 from papertrail.site_weight import keep_pages_offline, lighten, load_what_the_page_needs
+from papertrail.translated_blocks import FOLDER, is_chinese
+from papertrail.translations import row_in_chinese
 
 LEDGER_PAGE = "book/claims"
 BUTTON_HOSTS = ("github.com", "gitlab.com")  # others the theme refuses to build with
@@ -69,12 +72,19 @@ def badge(verdict: str) -> str:
     return f'<span class="pt-badge pt-{verdict}">{VERDICT_WORDS[verdict]}</span>'
 
 
-def badge_link(row: claims.Claim, address: str) -> str:
+def badge_link(row: claims.Claim, address: str, english: bool = True) -> str:
     """A badge that leads to its row. Its name starts with the visible word and goes on with the claim, so that a
     list of links tells one "wrong" from another; the tooltip says the same, so that nothing is read twice.
+
+    Args:
+        english: is the page in English? On another the badge says that it is.
     """
+    language = "" if english else 'lang="en" '
     name = html.escape(f"{VERDICT_WORDS[row.verdict]}: {row.claim}")
-    return f'<a class="pt-badge-link" href="{address}" title="{name}" aria-label="{name}">{badge(row.verdict)}</a>'
+    return (
+        f'<a class="pt-badge-link" {language}href="{address}" title="{name}" aria-label="{name}">'
+        f"{badge(row.verdict)}</a>"
+    )
 
 
 class claim_reference(nodes.General, nodes.Inline, nodes.Element):
@@ -116,7 +126,9 @@ def resolve_claims(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             node.replace_self(nodes.literal(text=name))
             continue
         address = f"{app.builder.get_relative_uri(docname, LEDGER_PAGE)}#{name}"
-        node.replace_self(nodes.raw("", badge_link(rows[name], address), format="html"))
+        node.replace_self(
+            nodes.raw("", badge_link(rows[name], address, not is_chinese(docname)), format="html")
+        )
 
 
 class LedgerDirective(SphinxDirective):
@@ -181,9 +193,22 @@ class LedgerDirective(SphinxDirective):
         return f'<a href="{address}#{anchor}"><code>{check}</code></a>'
 
     def summary(self, rows: list[claims.Claim]) -> list[nodes.Node]:
-        """The rows as a list: each claim, and what was measured."""
-        lines = [f"{{claim}}`{row.id}` {row.claim}\n: {self.sentence(row)}\n" for row in rows]
-        return self.parse_text_to_nodes("\n".join(lines))
+        """The rows as a list: each claim, and what was measured; on a page in Chinese what is translated of them."""
+        told = (
+            [(row.id, *self.in_chinese(row)) for row in rows]
+            if is_chinese(self.env.docname)
+            else [(row.id, row.claim, self.sentence(row)) for row in rows]
+        )
+        return self.parse_text_to_nodes(
+            "\n".join(f"{{claim}}`{name}` {claim}\n: {says}\n" for name, claim, says in told)
+        )
+
+    def in_chinese(self, row: claims.Claim) -> tuple[str, str]:
+        """A row's claim and what was measured, in Chinese, or in English and marked as such."""
+        path = claims.book_folder() / FOLDER / "ledger.yml"
+        if path.exists():
+            self.env.note_dependency(str(path))
+        return row_in_chinese(row, ledger_numbers(self.env).get(row.id, {}))
 
 
 def filter_select(field: str, values: list[str]) -> str:
@@ -218,24 +243,6 @@ class LedgerFilterDirective(SphinxDirective):
         """The form, whose choices are what the ledger holds."""
         note_ledger(self.env)
         return [nodes.raw("", filter_form(ledger_rows(self.env)), format="html")]
-
-
-class MovingDirective(SphinxDirective):
-    """A moving figure of a chapter's notebook, shown on another page: `{moving} chapter figure-name`."""
-
-    required_arguments = 2
-
-    def run(self) -> list[nodes.Node]:
-        """The figure as its notebook stores it."""
-        chapter, name = self.arguments
-        path = claims.book_folder() / f"{chapter}.ipynb"
-        self.env.note_dependency(str(path))
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            for output in cell.get("outputs", []):
-                face = "".join(output.get("data", {}).get("text/html", []))
-                if f'name="{name}"' in face:
-                    return [nodes.raw("", face, format="html")]
-        raise self.error(f"{path.name} stores no moving figure called {name!r}")
 
 
 class BenchmarkTableDirective(SphinxDirective):
@@ -278,7 +285,9 @@ def note_what_pages_are_made_with(app: Sphinx, config: Config) -> None:
     checksums: when the one has changed, a build reads every page anew, and for the other it writes every page anew.
     """
     code, assets = Path(__file__).parent, Path(app.confdir) / "book" / "_assets"
-    config.papertrail_code = fingerprint([*code.glob("site*.py"), code / "claims.py"])
+    config.papertrail_code = fingerprint(
+        [*code.glob("site*.py"), *code.glob("transl*.py"), code / "claims.py"]
+    )
     config.papertrail_assets = fingerprint(assets.iterdir())
 
 
@@ -365,7 +374,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_search_language(EnglishAndChineseSearch)
     app.add_directive("ledger", LedgerDirective)
     app.add_directive("ledger-filter", LedgerFilterDirective)
-    app.add_directive("moving", MovingDirective)
     app.add_directive("status-table", StatusDirective)
     class_costs_site.register(app)
     site_offers.register(app)
@@ -374,7 +382,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     site_api.register(app)
     site_citation.register(app)
     site_house.register(app)
+    site_languages.register(app)
     site_seeds.register(app)
+    site_stored.register(app)
     site_story.register(app)
     app.add_directive("recorded-table", RecordedDirective)
     app.add_directive("benchmark-table", BenchmarkTableDirective)

@@ -11,13 +11,17 @@ import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from papertrail.translated_blocks import is_chinese
+
 LEDGER, EXERCISES = "book/claims", "book/exercises"
 START = ("book/paper_trail", "book/how_to_use")  # what comes before the first chapter
 Neighbors = dict[str, tuple[str | None, str | None]]
 
 
 def neighbors(toc: dict[str, Any]) -> Neighbors:
-    """Each page of the story, and each assignment -> the page before and the page after it.
+    """Each page of the story, each assignment and each translation -> the page before and the page after it.
+
+    Translations follow one another as the contents list them.
 
     Args:
         toc: what _toc.yml says.
@@ -33,6 +37,9 @@ def neighbors(toc: dict[str, Any]) -> Neighbors:
         assignment = f"{EXERCISES}/{Path(chapter).name}"
         if assignment in pages:
             found[assignment] = (chapter, found[chapter][1])
+    translated = [page for page in pages if is_chinese(page)]
+    for place, page in enumerate(translated):
+        found[page] = (translated[place - 1] if place else None, (*translated, None)[place + 1])
     return found
 
 

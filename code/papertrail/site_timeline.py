@@ -17,10 +17,10 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from papertrail.claims import book_folder
+from papertrail.translated_blocks import CHINESE_PAGES, FOLDER, is_chinese
+from papertrail.translations import MONTHS, load_entries
 
 WHEN = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-          "November", "December")  # fmt: skip
 COURSE = "index"  # the "chapter" of what belongs to the whole course
 
 
@@ -52,6 +52,12 @@ def in_words(when: str) -> str:
     """ "1991-03-26" -> "26 March", "2015-02" -> "February", "1981" -> "": what follows the year."""
     _, month, day = (*when.split("-"), "", "")[:3]
     return " ".join(part for part in (day.lstrip("0"), MONTHS[int(month) - 1] if month else "") if part)
+
+
+def in_chinese(when: str) -> str:
+    """ "1991-03-26" -> "3月26日", "2015-02" -> "2月", "1981" -> "": what follows the year in Chinese."""
+    parts = when.split("-")[1:]
+    return "".join(f"{int(part)}{unit}" for part, unit in zip(parts, "月日", strict=False))
 
 
 def event_of(row: dict, place: str) -> Event:
@@ -101,15 +107,23 @@ def chapters_of(toc: Path) -> list[str]:
     return [Path(row["file"]).name for part in parts if part.get("numbered") for row in part["chapters"]]
 
 
-def opening(event: Event, lane: int, new_year: bool, title: str) -> str:
-    """The item's date and its dot, which leads to the chapter; lane 0 is the course's own."""
-    year, rest = event.when[:4], in_words(event.when)
+def opening(event: Event, lane: int, new_year: bool, title: str, chinese_from: str | None = None) -> str:
+    """The item's date and its dot, which leads to the chapter; lane 0 is the course's own.
+
+    Args:
+        chinese_from: on a page in Chinese the way from there to the chapter's page, such as "../"; None in English.
+    """
+    year, chinese = event.when[:4], chinese_from is not None
+    rest = in_chinese(event.when) if chinese else in_words(event.when)
     shown = f'<span class="pt-year{"" if new_year else " pt-same"}">{year}</span>'
     name = f"Chapter {lane}: {title}" if lane else title
+    if chinese:
+        name = f"第 {lane} 章" if lane else "整门课"
+    name = html.escape(name)
     classes = "pt-event pt-turn" if event.turn else "pt-event"
     return (
         f'<li class="{classes}" style="--lane: {lane}"><time datetime="{event.when}">{shown} {rest}</time>'
-        f'<a class="pt-dot" href="{event.chapter}.html" title="{html.escape(name)}" aria-label="{html.escape(name)}">'
+        f'<a class="pt-dot" href="{chinese_from or ""}{event.chapter}.html" title="{name}" aria-label="{name}">'
         f'{lane or "★"}</a><div class="pt-what">'
     )
 
@@ -122,6 +136,8 @@ class TimelineDirective(SphinxDirective):
         self.env.note_dependency(str(timeline_file()))
         toc = Path(self.env.srcdir) / "_toc.yml"
         self.env.note_dependency(str(toc))
+        if is_chinese(self.env.docname):
+            self.env.note_dependency(str(book_folder() / FOLDER / "timeline.yml"))
         try:
             return self.drawn(load_events(), chapters_of(toc))
         except ValueError as error:
@@ -142,11 +158,24 @@ class TimelineDirective(SphinxDirective):
                 )
             lane = 0 if event.chapter == COURSE else chapters.index(event.chapter) + 1
             title = "The whole course" if not lane else event.chapter.replace("_", " ")
-            found.append(raw(opening(event, lane, event.when[:4] != year, title)))
-            found += self.parse_text_to_nodes(f"{event.what} {{cite:p}}`{event.cite}`")
+            found.append(raw(opening(event, lane, event.when[:4] != year, title, self.way_to(event.chapter))))
+            found += self.parse_text_to_nodes(f"{self.told(event)} {{cite:p}}`{event.cite}`")
             found.append(raw("</div></li>"))
             year = event.when[:4]
         return [*found, raw("</ol>")]
+
+    def way_to(self, chapter: str) -> str | None:
+        """On a page in Chinese: the way to the chapter's Chinese page, or to its English one; None in English."""
+        if not is_chinese(self.env.docname):
+            return None
+        return "" if f"{CHINESE_PAGES}{chapter}" in self.env.found_docs else "../"
+
+    def told(self, event: Event) -> str:
+        """What happened, in the page's language; where that is not translated, in English and marked as such."""
+        if not is_chinese(self.env.docname):
+            return event.what
+        entry = load_entries(book_folder(), "timeline").get(event.cite)
+        return entry["what"] if entry else f"[{event.what}]{{.language-en}}"
 
 
 def raw(text: str) -> nodes.raw:

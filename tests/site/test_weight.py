@@ -18,6 +18,7 @@ FIRST_LOAD = {
     True: 450_000,
     False: 150_000,
 }  # bytes, with formulas and without; the course's budget is 600,000
+INDEX = 25_000  # what the search page may load more: its index holds two languages
 CLEAR = "rgba(0, 0, 0, 0)"
 # Every character that the icon font draws on a page, before and behind an element.
 ICONS = """() => [...document.querySelectorAll('*')].flatMap(element => ['::before', '::after'].flatMap(where => {
@@ -41,7 +42,8 @@ def test_every_page_of_the_contents_is_weighed(loads):
 def test_a_first_load_is_light(loads):
     sums = {page: sum(request.sent for request in requests) for page, requests in loads.items()}
     formulas = {page: any("/mathjax/" in r.address for r in requests) for page, requests in loads.items()}
-    assert {page: sent for page, sent in sums.items() if sent > FIRST_LOAD[formulas[page]]} == {}
+    allowed = {page: FIRST_LOAD[formulas[page]] + INDEX * (page == "search.html") for page in sums}
+    assert {page: sent for page, sent in sums.items() if sent > allowed[page]} == {}
     assert min(sums.values()) > 20_000  # something was weighed
 
 

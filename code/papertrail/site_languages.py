@@ -1,0 +1,145 @@
+"""The course in another language: what a page in Chinese and its English source have beyond other pages.
+
+Both editions lead to one another, by a link below the title and in the page's head. A page in Chinese says so to
+browsers and screen readers, and the theme's own words on it are Chinese. What stays English there is marked.
+"""
+
+import gettext
+import html
+import re
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.nodes import make_id
+
+from papertrail.site_search import CHINESE
+from papertrail.translated_blocks import MARK, is_chinese
+
+CODE = "zh-CN"
+# Where the theme's own words are translated: package, folder in it, its name for Chinese.
+CATALOGS = (("sphinx_book_theme", "theme/sphinx_book_theme/static/locales", "booktheme", "zh_CN"),
+            ("pydata_sphinx_theme", "locale", "sphinx", "zh"), ("sphinx", "locale", "sphinx", "zh_CN"))  # fmt: skip
+OWN_WORDS = {
+    "Previous": "上一页",
+    "Next": "下一页",
+    "Skip to main content": "跳到正文",
+    "Back to top": "回到顶部",
+}
+MARK_LINE = re.compile(rf"^[ ]*{MARK.pattern}\n", re.MULTILINE)
+# A sentence that ends a line, and one that goes on in the next: between them the page would show a space.
+SENTENCE_END = re.compile(r"(?<=[。！])\n(?=[\u4e00-\u9fff（“A-Z{]|`(?!``))")
+CHINESE_LINK = re.compile(rf'(<a class="reference internal" href="[^"]*")(>[^<]*{CHINESE})')
+CAPTION = re.compile(rf'(<span class="caption-text")(>[^<]*{CHINESE})')
+
+
+def editions(env: BuildEnvironment) -> dict[str, str]:
+    """Each page that is translated, and each translation -> its other edition, by what the translations say."""
+    found: dict[str, str] = {}
+    for name in env.found_docs:
+        if is_chinese(name):
+            source = str(env.metadata[name].get("translates", "")).rpartition(".")[0]
+            found |= {name: source, source: name}
+    return found
+
+
+def drop_marks(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Take the fingerprints out of a translation before it is read, so that they can stand in the middle of a list, and
+    the ends of lines between sentences, which Chinese has no space for.
+    """
+    if is_chinese(docname):
+        source[0] = SENTENCE_END.sub("", MARK_LINE.sub("", source[0]))
+
+
+def lead_to_the_other_edition(app: Sphinx, page: nodes.document, docname: str) -> None:
+    """Put a link to the other edition below a page's title."""
+    other = editions(app.env).get(docname)
+    title = next(page.findall(nodes.title), None)
+    if other is None or title is None:
+        return
+    address = html.escape(app.builder.get_relative_uri(docname, other))
+    code, word = ("en", "English") if is_chinese(docname) else (CODE, "中文")
+    link = f'<p class="pt-edition"><a href="{address}" lang="{code}" hreflang="{code}" rel="alternate">{word}</a></p>'
+    title.parent.insert(title.parent.index(title) + 1, nodes.raw("", link, format="html"))
+
+
+@cache
+def theme_words() -> dict[str, str]:
+    """The words of the theme and of Sphinx in Chinese, by their English."""
+    found: dict[str, str] = {}
+    for package, folder, domain, language in CATALOGS:
+        spec = find_spec(package)
+        for base in (spec.submodule_search_locations or []) if spec else []:
+            path = Path(base) / folder / language / "LC_MESSAGES" / f"{domain}.mo"
+            if path.exists():
+                with path.open("rb") as file:
+                    catalog = gettext.GNUTranslations(file)
+                found |= {k: v for k, v in vars(catalog)["_catalog"].items() if isinstance(k, str) and v}
+    return found | OWN_WORDS
+
+
+def speak(words: str) -> str:
+    """A word of the theme in Chinese, or as it is."""
+    return theme_words().get(words, words)
+
+
+def mark_titles(contents: str) -> str:
+    """The menu of contents with its Chinese titles and caption marked as such."""
+    contents = CHINESE_LINK.sub(rf'\1 lang="{CODE}"\2', contents)
+    return CAPTION.sub(rf'\1 lang="{CODE}"\2', contents)
+
+
+def tell_the_language(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Tell browsers what a page is written in, and where its other edition is."""
+    if other := editions(app.env).get(page):
+        for name in (page, other):
+            code = CODE if is_chinese(name) else "en"
+            address = html.escape(app.builder.get_relative_uri(page, name))
+            address = address or f"{page.rpartition('/')[2]}.html"
+            context["metatags"] += f'<link rel="alternate" hreflang="{code}" href="{address}"/>\n'
+    if is_chinese(page):
+        context["language"] = CODE
+        context["_"] = context["gettext"] = context["translate"] = speak
+        context["theme_search_bar_text"] = "搜索……"
+    make_menu = context["generate_toctree_html"]
+    context["generate_toctree_html"] = lambda *args, **given: mark_titles(str(make_menu(*args, **given)))
+
+
+class TermsDirective(SphinxDirective):
+    """A glossary in Chinese: entries of a Chinese name, an English one and an explanation, as the English page has them
+    in the other order. Sphinx's own glossary would register each name a second time.
+    """
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """The entries as a list of definitions; an entry has the anchor of its English one."""
+        entries = [entry.split("\n", 2) for entry in "\n".join(self.content).split("\n\n") if entry.strip()]
+        if wrong := [entry[0] for entry in entries if len(entry) < 3 or not re.search(CHINESE, entry[0])]:
+            raise self.error(f"{wrong[0]!r}: an entry is a Chinese name, an English name and an explanation")
+        items = [self.entry(*(part.strip() for part in entry)) for entry in entries]
+        return [nodes.definition_list("", *items, classes=["simple", "glossary"])]
+
+    def entry(self, name: str, english: str, text: str) -> nodes.definition_list_item:
+        """One entry."""
+        anchor = make_id(self.env, self.state.document, "term", english)
+        first = nodes.term("", name, ids=[anchor])
+        second = nodes.term("", english, classes=["language-en"])
+        return nodes.definition_list_item(
+            "", first, second, nodes.definition("", *self.parse_text_to_nodes(text))
+        )
+
+
+def register(app: Sphinx) -> None:
+    """Let pages have a Chinese edition."""
+    app.add_directive("terms", TermsDirective)
+    app.connect("source-read", drop_marks)
+    app.connect("doctree-resolved", lead_to_the_other_edition, priority=900)  # after links to terms
+    app.connect("html-page-context", tell_the_language, priority=800)  # after the theme's own functions
