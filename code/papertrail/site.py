@@ -32,12 +32,14 @@ from papertrail import (
     site_citation,
     site_house,
     site_languages,
+    site_notebooks,
     site_offers,
     site_seeds,
     site_stored,
     site_story,
     site_terms,
     site_timeline,
+    site_words,
     speed_claims,
     speed_tables,
 )
@@ -375,17 +377,12 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("ledger", LedgerDirective)
     app.add_directive("ledger-filter", LedgerFilterDirective)
     app.add_directive("status-table", StatusDirective)
-    class_costs_site.register(app)
-    site_offers.register(app)
-    site_terms.register(app)
-    site_timeline.register(app)
-    site_api.register(app)
-    site_citation.register(app)
-    site_house.register(app)
-    site_languages.register(app)
-    site_seeds.register(app)
-    site_stored.register(app)
-    site_story.register(app)
+    parts = (
+        class_costs_site, site_offers, site_terms, site_timeline, site_api, site_citation, site_house,
+        site_languages, site_notebooks, site_seeds, site_stored, site_story, site_words,
+    )  # fmt: skip
+    for part in parts:
+        part.register(app)
     app.add_directive("recorded-table", RecordedDirective)
     app.add_directive("benchmark-table", BenchmarkTableDirective)
     app.add_directive("budget-table", BudgetDirective)

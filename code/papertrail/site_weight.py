@@ -125,11 +125,8 @@ def keep_pages_offline(app: Sphinx, config: Config) -> None:
     config.templates_path = [str(generated / "templates"), *config.templates_path]
     config.html_static_path = [*config.html_static_path, str(generated / "static")]
     config.mathjax_path = "mathjax/startup.js"
-    # Its menu makes every formula a keyboard stop and offers parts that are not shipped.
-    config.mathjax3_config = {
-        "loader": {"load": ["input/tex", "output/chtml", "a11y/assistive-mml"]},
-        "options": {"enableMenu": False},
-    }
+    # Its menu is not loaded: it makes every formula a keyboard stop and offers parts that are not shipped.
+    config.mathjax3_config = {"loader": {"load": ["input/tex", "output/chtml", "a11y/assistive-mml"]}}
 
 
 def load_what_the_page_needs(app: Sphinx, page: str, template: str, context: dict, doctree: Any) -> None:

@@ -9,15 +9,11 @@ import latexcodec  # noqa: F401  (registers the codec)
 import nbformat
 import pybtex.database
 import pytest
+from builder_markup import MARKUP
 
 from papertrail import claims
 from papertrail.bibliography import load_works
 from papertrail.plain_notebooks import Reading, load_course, main, plain, plain_notebook, verdict
-
-MARKUP = re.compile(
-    r"^\([\w-]+\)=|\{(?:claim|term|cite:\w|doc|ref|dropdown|exercise|ledger)\}|^:::|^:label:|\]\{\.|\.md\)",
-    re.MULTILINE,
-)
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,8 @@ def build():
     return build_
 
 
+COMPLAINTS = ("error", "warning")  # kinds of the console's messages
+
 SECOND_CHAPTER = """
 - {id: second-holds, claim: One., article: [], where: null, kind: history, unchecked: made up, verdict: holds,
    says: Made up., sources: [{key: vaswani2017attention, at: abstract, read: abstract}]}
@@ -77,7 +79,7 @@ def chromium():
 
 @pytest.fixture
 def open_page(chromium, address):
-    """Open a page of the book; the page carries `.requests` (addresses) and `.problems` (console and script errors)."""
+    """A page of the book, which carries `.requests` (addresses) and `.problems` (of the console, and of scripts)."""
     contexts = []
 
     def open_(name, *, at=address, width=1280, scheme="light", scripts=True, until="load"):
@@ -89,9 +91,7 @@ def open_page(chromium, address):
         page.requests, page.problems = [], []
         page.on("request", lambda request: page.requests.append(request.url))
         page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.on(
-            "console", lambda message: page.problems.append(message.text) if message.type == "error" else None
-        )
+        page.on("console", lambda said: page.problems.append(said.text) if said.type in COMPLAINTS else None)
         page.goto(f"{at}/{name}", wait_until=until)
         return page
 

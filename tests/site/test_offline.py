@@ -36,7 +36,10 @@ def open_file(chromium, unpacked):
         page.on("request", lambda request: page.requests.append(request.url))
         page.on("requestfailed", lambda request: page.problems.append(request.url))
         page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.on("console", lambda said: page.problems.append(said.text) if said.type == "error" else None)
+        page.on(
+            "console",
+            lambda said: page.problems.append(said.text) if said.type in ("error", "warning") else None,
+        )
         path, _, query = name.partition("?")
         page.goto(f"{(unpacked / path).as_uri()}{'?' * bool(query)}{query}", wait_until="load")
         if name == "index.html":  # it leads on to the start page

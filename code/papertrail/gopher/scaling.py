@@ -1,8 +1,8 @@
 """Score against size, task by task, in open models: what rises, what does not, and what cannot be asked.
 
 These are not Gopher's models. Pythia (Biderman et al. 2023) has read as many tokens as Gopher, 300 billion, at each
-size, and its sizes span those of Gopher's five smaller models; OPT and BLOOM are beside it. The scores are the files
-in Pythia's repository: 65 tasks, with a standard error each.
+size. Four of Gopher's five smaller models, all but 44M, lie between its smallest size and its largest. OPT and BLOOM
+are beside it. The scores are the files in Pythia's repository: 65 tasks, with a standard error each.
 
 The fit, chosen before any was made: a line in log10 of the nominal number of parameters, by least squares weighted
 with the inverse squared standard errors. The slope's error is multiplied by sqrt(chi^2 / degrees of freedom) where
