@@ -19,7 +19,8 @@ KINDS = """() => {
     const kinds = new Map();
     for (const control of open.querySelectorAll("a[href], button, input, select, summary")) {
         if (!near.some((place) => control.closest(place)) || !inSight(control)) continue;
-        const kind = [control.tagName, ...[...control.classList].sort(), control.closest("li")?.className ?? ""].join(" ");
+        const classes = [...control.classList].sort(), item = control.closest("li")?.className ?? "";
+        const kind = [control.tagName, ...classes, item].join(" ");
         if (!kinds.has(kind)) {
             control.dataset.tried = window.tried = (window.tried ?? 0) + 1;
             kinds.set(kind, control.dataset.tried);
@@ -70,12 +71,15 @@ def unmarked(page):
         box = control.evaluate(
             "control => (({left, top, right, bottom}) => [left, top, right, bottom])(control.getBoundingClientRect())"
         )
+        bar = "inset" in control.evaluate(
+            "control => getComputedStyle(control).boxShadow"
+        )  # marks where one is
         before = look_at(page, box)
         page.keyboard.press("Shift")  # from here on the browser takes the focus for the keyboard's
         control.evaluate("control => control.focus({focusVisible: true, preventScroll: true})")
         sides = marked_sides(before, look_at(page, box))
-        if {"current", "active"} & set((control.get_attribute("class") or "").split()):
-            del sides["left"]  # a bar stands there, with the focus and without
+        if bar:
+            del sides["left"]  # there it stands, with the focus and without
         if min(sides.values()) < 0.5:  # round corners have short sides
             faults.append((control.evaluate("control => control.outerHTML")[:110], sides))
     return faults

@@ -42,6 +42,7 @@ from traitlets.config import Config, PyFileConfigLoader
 
 from .assignment import PROBES, is_mistake, marks, read_assignment
 from .course import Course, write
+from .formulas import spell_out
 
 AUTHORS_ONLY = "<!-- authors only -->"
 
@@ -161,7 +162,8 @@ def _allowed(tag: str, name: str, value: str) -> bool:
 
 def harmless_html(markdown: str) -> str:
     """Markdown as HTML without anything that acts: no scripts, no handlers, no addresses but of pages and pictures."""
-    html = MarkdownWithMath(IPythonRenderer(escape=False, exclude_anchor_links=True)).render(markdown)
+    render = MarkdownWithMath(IPythonRenderer(escape=False, exclude_anchor_links=True)).render
+    html = render(spell_out(markdown))
     return bleach.clean(html, tags=TAGS, attributes=_allowed, protocols={"http", "https", "data"}, strip=True)
 
 
