@@ -50,7 +50,6 @@ AUTHORS_ONLY = "<!-- authors only -->"
 if (PROGRAMS := str(Path(sys.executable).parent)) not in os.environ.get("PATH", "").split(os.pathsep):
     os.environ["PATH"] = os.pathsep.join([PROGRAMS, os.environ.get("PATH", "")])
 
-
 Resources = dict[str, Any]  # what nbgrader's steps hand on to one another
 
 
@@ -162,8 +161,8 @@ def _allowed(tag: str, name: str, value: str) -> bool:
 
 def harmless_html(markdown: str) -> str:
     """Markdown as HTML without anything that acts: no scripts, no handlers, no addresses but of pages and pictures."""
-    render = MarkdownWithMath(IPythonRenderer(escape=False, exclude_anchor_links=True)).render
-    html = render(spell_out(markdown))
+    renderer = MarkdownWithMath(IPythonRenderer(escape=False, exclude_anchor_links=True))
+    html = renderer.render(spell_out(markdown))
     return bleach.clean(html, tags=TAGS, attributes=_allowed, protocols={"http", "https", "data"}, strip=True)
 
 
