@@ -128,7 +128,7 @@ class Deck:
         self.title, self.opened = block.title, False
 
     def _take(self) -> tuple[str, bool, list[str]]:
-        """What waits: the sentence that leads to the slide, whether it opens the section, and all of it for the speaker.
+        """What waits: a sentence that leads to the slide, whether it opens the section, and all of it for the speaker.
 
         A sentence after the section's first list or table does not open it.
         """
