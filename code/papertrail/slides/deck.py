@@ -19,8 +19,8 @@ import nbformat
 from nbconvert import SlidesExporter
 
 from papertrail import claims
-from papertrail.site import VERDICT_WORDS
 from papertrail.site_citation import as_sentence
+from papertrail.site_ledger import VERDICT_WORDS
 from papertrail.slides.text import LEAD_LETTERS, Block, Roles, blocks, lead_of, plain, points, sentences
 
 TEMPLATES = Path(__file__).parent

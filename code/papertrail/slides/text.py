@@ -12,7 +12,7 @@ from pathlib import Path
 from pybtex.database import parse_file
 
 from papertrail.claims import Claim
-from papertrail.site import badge
+from papertrail.site_ledger import badge
 
 FENCE = re.compile(r"^(:{3,}|`{3,})\s*\{(\w+)\}\s*(.*)$")
 ITEM = re.compile(r"^\s*(?:[-*]|\d+\.)\s+")
@@ -26,10 +26,8 @@ END = re.compile(r"[.?!]['\"”’*)]*(?=\s+[A-Z0-9\"“*(`$\[{<]|\s*$)")
 BOLD = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 CLAIM = re.compile(r"\{claim\}`([\w-]+)`")
 FEW_WORDS = 6  # a bold beginning with fewer says little alone
-FEW_LEAD_WORDS, LEAD_LETTERS = (
-    7,
-    130,
-)  # a sentence that leads to something: with fewer words it needs its neighbor
+# Of a sentence that leads to something: with fewer words it needs its neighbor, and with more letters there is no room.
+FEW_LEAD_WORDS, LEAD_LETTERS = 7, 130
 FEW_POINT_WORDS = 3  # so does a point's sentence with fewer words outside parentheses
 
 
