@@ -82,7 +82,8 @@ def add_bookmarks(pdf: Path, entries: list[Heading], citation: dict[str, Any]) -
         )
         chapter = made if entry.level == 1 else chapter
     writer.page_mode = "/UseOutlines"
-    writer.create_viewer_preferences().display_doctitle = True
+    viewing = writer.create_viewer_preferences()
+    viewing.display_doctitle = True  # type: ignore[assignment]  # pypdf makes this property as it is loaded
     about = {"/Author": authors_of(citation), "/Subject": str(citation.get("abstract", ""))}
     writer.add_metadata({**about, "/Creator": f"{citation['title']} {citation['version']}"})
     writer.write(pdf)
