@@ -93,7 +93,7 @@ def test_a_page_in_chinese_speaks_chinese_on_paper(printed):
     assert set(notes.all_inner_texts()) == {"答案在本章末尾。"}
     assert page.locator(notes.first.get_attribute("href")).count() == 1
     moving = page.locator(".pt-moving").first.evaluate(
-        "element => getComputedStyle(element, '::after').content"
+        "element => getComputedStyle(element.querySelector('legend'), '::after').content"
     )
     assert "印出" in moving and "moves" not in moving
 
@@ -106,7 +106,9 @@ def test_a_moving_figure_prints_its_first_and_last_step_under_their_names(printe
         shown = [k for k in range(frames.count()) if frames.nth(k).is_visible()]
         assert shown == [0, frames.count() - 1]
         assert figure.locator(".pt-step").all_text_contents() == [labels[0], labels[-1]]
-        note = figure.evaluate("element => getComputedStyle(element, '::after').content")
+        note = figure.evaluate(
+            "element => getComputedStyle(element.querySelector('legend'), '::after').content"
+        )
         assert "moves on the site" in note
 
 
