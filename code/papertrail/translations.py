@@ -46,6 +46,7 @@ TEXTS = ("claim", "says", "what")  # the fields of an entry that are translated
 LEDGER = re.compile(r"```\{ledger\} (\w+)\n(.*?)```", re.DOTALL)
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
           "November", "December")  # fmt: skip
+LISTED = re.compile(r"(?<=\d), (?=\d)")  # the comma between numbers that a check lists
 DATE = re.compile(rf"(\d+) ({'|'.join(MONTHS)}) (\d{{4}})")
 
 
@@ -212,6 +213,7 @@ def row_in_chinese(row: Claim, numbers: Mapping[str, Any]) -> tuple[str, str]:
     says = row_there.sentence(dict(numbers)) if row.check else row_there.says
     if not entry:
         return f"[{row.claim}]{{.language-en}}", f"[{says}]{{.language-en}}"
+    says = LISTED.sub("、", says.replace("; ", "；"))
     return entry["claim"], DATE.sub(lambda d: f"{d[3]} 年 {MONTHS.index(d[2]) + 1} 月 {d[1]} 日", says)
 
 
