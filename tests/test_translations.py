@@ -174,6 +174,8 @@ def test_a_row_is_told_in_chinese_with_its_numbers_or_in_english_and_marked(book
         rows["figure-is-wrong"], {"first": "15 June 2017", "moved": "16 October 2017", "days": 99}
     )
     assert claim == "Transformer 的原图画错了。" and "2017 年 6 月 15 日" in says and "晚了 99 天" in says
+    listed = {"misled": 2, "models": 3, "examples": "A; B, in 2, 3 and 4"}
+    assert "A；B, in 2、3 and 4。" in row_in_chinese(rows["norm-names-tell-the-place"], listed)[1]
     entries = translations.load_entries(book, "ledger")
     other = next(row for row in rows.values() if row.id not in entries and not row.check)
     assert row_in_chinese(other, {}) == tuple(

@@ -31,6 +31,7 @@ OWN_WORDS = {
     "Skip to main content": "跳到正文",
     "Back to top": "回到顶部",
     "Color mode": "颜色模式",
+    "System Settings": "跟随系统",
     "Download this page": "下载本页",
     "Print to PDF": "打印成 PDF",
     "© Copyright %(copyright)s.": "© %(copyright)s。",
