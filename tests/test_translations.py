@@ -163,8 +163,8 @@ def test_a_changed_row_and_a_changed_event_are_noticed(small_book):
     edit(small_book / "timeline.yml", "Chinchilla: more tokens", "Chinchilla: many more tokens")
     found = {(fault.kind, fault.place) for fault in all_faults(small_book)}
     assert found == {
-        ("stale", "ledger.yml, difference-is-slight"),
-        ("stale", "timeline.yml, hoffmann2022chinchilla"),
+        ("stale", "zh/ledger.yml, difference-is-slight"),
+        ("stale", "zh/timeline.yml, hoffmann2022chinchilla"),
     }
 
 
@@ -208,7 +208,7 @@ def test_a_page_that_names_no_english_page_says_what_is_allowed(small_book):
     edit(small_book / "zh" / "index.md", "translates: book/index.md", "translates: book/nowhere.md")
     (fault,) = page_faults(small_book / "zh" / "index.md")
     assert str(fault) == (
-        "index.md: malformed: index.md: translates: got 'book/nowhere.md'; allowed is a page such as book/index.md"
+        "zh/index.md: malformed: index.md: translates: got 'book/nowhere.md'; allowed is a page such as book/index.md"
     )
 
 

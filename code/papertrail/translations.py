@@ -112,12 +112,13 @@ def faults_between(english: Sequence[Block], translated: Sequence[Translated], n
 
 def page_faults(page: Path) -> list[Fault]:
     """What is wrong with one translated page."""
+    name = f"{FOLDER}/{page.name}"  # its English source is often called the same
     try:
         source = source_of(page)
     except ValueError as error:
-        return [Fault("malformed", page.name, str(error))]
+        return [Fault("malformed", name, str(error))]
     english, translated = english_blocks(source), translated_blocks(page.read_text(encoding="utf-8"))
-    return [*faults_between(english, translated, page.name), *differences(english, translated, page.name)]
+    return [*faults_between(english, translated, name), *differences(english, translated, name)]
 
 
 def differences(english: Sequence[Block], translated: Sequence[Translated], name: str) -> Iterator[Fault]:
@@ -233,10 +234,10 @@ def rows_shown(book: Path) -> set[str]:
 def all_faults(book: Path) -> list[Fault]:
     """What is wrong with the translations of a book."""
     found = [fault for page in translated_pages(book) for fault in page_faults(page)]
-    found += entry_faults(english_events(book), load_entries(book, "timeline"), "timeline.yml")
+    found += entry_faults(english_events(book), load_entries(book, "timeline"), f"{FOLDER}/timeline.yml")
     entries, shown = load_entries(book, "ledger"), rows_shown(book)
     rows = {key: text for key, text in english_rows(book).items() if key in shown or key in entries}
-    return [*found, *entry_faults(rows, entries, "ledger.yml")]
+    return [*found, *entry_faults(rows, entries, f"{FOLDER}/ledger.yml")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
