@@ -9,6 +9,7 @@ import yaml
 from papertrail import translations
 from papertrail.translated_blocks import (
     Block,
+    Translated,
     english_blocks,
     fingerprint,
     markdown_blocks,
@@ -104,6 +105,14 @@ def test_a_stale_block_is_shown_with_its_old_mark_and_its_new_text():
 
 def test_a_mark_without_a_translation_is_missing():
     assert kinds(ENGLISH, translated("一", "", "三", "四", "五")) == ["missing"]
+
+
+def test_a_block_left_in_english_is_missing():
+    texts = ["# Errata and changes", "$$\nx = y\n$$", "```{moving} fast_weights sums\n```", "# ResiDual"]
+    blocks = [Block(text) for text in texts]
+    same = [Translated(block.mark, block.text, line) for line, block in enumerate(blocks, 1)]
+    found = [str(fault) for fault in translations.differences(blocks, same, "zh/x.md")]
+    assert found == [f"zh/x.md:1: missing: {blocks[0].mark} is still in English: # Errata and changes"]
 
 
 def test_a_number_that_differs_names_its_block(small_book):

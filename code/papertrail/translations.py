@@ -40,12 +40,13 @@ from papertrail.translated_blocks import (
     pairs,
     translated_blocks,
 )
-from papertrail.translated_numbers import missing_from
+from papertrail.translated_numbers import missing_from, prose
 
 TEXTS = ("claim", "says", "what")  # the fields of an entry that are translated
 LEDGER = re.compile(r"```\{ledger\} (\w+)\n(.*?)```", re.DOTALL)
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
           "November", "December")  # fmt: skip
+SENTENCE = re.compile(r"[A-Za-z]+(?: [A-Za-z]+){2}")  # three words: enough to say that a text is English
 LISTED = re.compile(r"(?<=\d), (?=\d)")  # the comma between numbers that a check lists
 DATE = re.compile(rf"(\d+) ({'|'.join(MONTHS)}) (\d{{4}})")
 
@@ -122,9 +123,11 @@ def page_faults(page: Path) -> list[Fault]:
 
 
 def differences(english: Sequence[Block], translated: Sequence[Translated], name: str) -> Iterator[Fault]:
-    """Numbers, code and references that a block and its translation do not share."""
+    """Blocks left in English, and numbers, code and references that a block and its translation do not share."""
     for block, one in pairs(english, translated):
-        if not block.cell and (lost := missing_from(block.text, one.text)):
+        if one.text == block.text and SENTENCE.search(prose(block.text)):
+            yield Fault("missing", f"{name}:{one.line}", f"{one.mark} is still in English: {block.text[:80]}")
+        elif not block.cell and (lost := missing_from(block.text, one.text)):
             yield Fault("differs", f"{name}:{one.line}", f"{'; '.join(lost)}, in: {block.text[:80]}")
 
 
