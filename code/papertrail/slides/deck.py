@@ -17,7 +17,7 @@ import nbformat
 from nbconvert import SlidesExporter
 
 from papertrail import claims
-from papertrail.site import VERDICT_WORDS
+from papertrail.site_ledger import VERDICT_WORDS
 from papertrail.slides.text import Block, Roles, blocks, points, sentences
 
 TEMPLATES = Path(__file__).parent

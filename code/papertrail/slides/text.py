@@ -12,7 +12,7 @@ from pathlib import Path
 from pybtex.database import parse_file
 
 from papertrail.claims import Claim
-from papertrail.site import badge
+from papertrail.site_ledger import badge
 
 FENCE = re.compile(r"^(:{3,}|`{3,})\s*\{(\w+)\}\s*(.*)$")
 ITEM = re.compile(r"^\s*(?:[-*]|\d+\.)\s+")
