@@ -9,6 +9,7 @@ import yaml
 from papertrail import translations
 from papertrail.translated_blocks import (
     Block,
+    Translated,
     english_blocks,
     fingerprint,
     markdown_blocks,
@@ -106,6 +107,14 @@ def test_a_mark_without_a_translation_is_missing():
     assert kinds(ENGLISH, translated("一", "", "三", "四", "五")) == ["missing"]
 
 
+def test_a_block_left_in_english_is_missing():
+    texts = ["# Errata and changes", "$$\nx = y\n$$", "```{moving} fast_weights sums\n```", "# ResiDual"]
+    blocks = [Block(text) for text in texts]
+    same = [Translated(block.mark, block.text, line) for line, block in enumerate(blocks, 1)]
+    found = [str(fault) for fault in translations.differences(blocks, same, "zh/x.md")]
+    assert found == [f"zh/x.md:1: missing: {blocks[0].mark} is still in English: # Errata and changes"]
+
+
 def test_a_number_that_differs_names_its_block(small_book):
     edit(small_book / "zh" / "index.md", "2017 年 10 月 16 日", "2017 年 10 月 17 日")
     found = [str(fault) for fault in page_faults(small_book / "zh" / "index.md")]
@@ -163,8 +172,8 @@ def test_a_changed_row_and_a_changed_event_are_noticed(small_book):
     edit(small_book / "timeline.yml", "Chinchilla: more tokens", "Chinchilla: many more tokens")
     found = {(fault.kind, fault.place) for fault in all_faults(small_book)}
     assert found == {
-        ("stale", "ledger.yml, difference-is-slight"),
-        ("stale", "timeline.yml, hoffmann2022chinchilla"),
+        ("stale", "zh/ledger.yml, difference-is-slight"),
+        ("stale", "zh/timeline.yml, hoffmann2022chinchilla"),
     }
 
 
@@ -174,6 +183,8 @@ def test_a_row_is_told_in_chinese_with_its_numbers_or_in_english_and_marked(book
         rows["figure-is-wrong"], {"first": "15 June 2017", "moved": "16 October 2017", "days": 99}
     )
     assert claim == "Transformer 的原图画错了。" and "2017 年 6 月 15 日" in says and "晚了 99 天" in says
+    listed = {"misled": 2, "models": 3, "examples": "A; B, in 2, 3 and 4"}
+    assert "A；B, in 2、3 and 4。" in row_in_chinese(rows["norm-names-tell-the-place"], listed)[1]
     entries = translations.load_entries(book, "ledger")
     other = next(row for row in rows.values() if row.id not in entries and not row.check)
     assert row_in_chinese(other, {}) == tuple(
@@ -206,7 +217,7 @@ def test_a_page_that_names_no_english_page_says_what_is_allowed(small_book):
     edit(small_book / "zh" / "index.md", "translates: book/index.md", "translates: book/nowhere.md")
     (fault,) = page_faults(small_book / "zh" / "index.md")
     assert str(fault) == (
-        "index.md: malformed: index.md: translates: got 'book/nowhere.md'; allowed is a page such as book/index.md"
+        "zh/index.md: malformed: index.md: translates: got 'book/nowhere.md'; allowed is a page such as book/index.md"
     )
 
 

@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
 from pypdf import PdfReader, PdfWriter
@@ -15,6 +16,7 @@ from pypdf.generic import Fit
 from browser import ARGUMENTS, get_browser
 from papertrail import __version__
 from papertrail.paper import Heading, Part, headings, parts_on_paper, whole_course
+from papertrail.site_citation import authors_of, load_citation
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "_build" / "html"
@@ -66,8 +68,8 @@ def sheets(pdf: Path) -> dict[str, int]:
     return {name: place + 1 for name, place in found.items() if place is not None}
 
 
-def add_bookmarks(pdf: Path, entries: list[Heading], author: str) -> None:
-    """Give the PDF an outline (the browser's own doubles a title here and there), and say who wrote it."""
+def add_bookmarks(pdf: Path, entries: list[Heading], citation: dict[str, Any]) -> None:
+    """Give the PDF an outline (the browser's own doubles a title here and there), and say what it is and by whom."""
     writer = PdfWriter(clone_from=pdf)
     reader = PdfReader(pdf)
     chapter = None
@@ -80,7 +82,10 @@ def add_bookmarks(pdf: Path, entries: list[Heading], author: str) -> None:
         )
         chapter = made if entry.level == 1 else chapter
     writer.page_mode = "/UseOutlines"
-    writer.add_metadata({"/Author": author})
+    viewing = writer.create_viewer_preferences()
+    viewing.display_doctitle = True  # type: ignore[assignment]  # pypdf makes this property as it is loaded
+    about = {"/Author": authors_of(citation), "/Subject": str(citation.get("abstract", ""))}
+    writer.add_metadata({**about, "/Creator": f"{citation['title']} {citation['version']}"})
     writer.write(pdf)
 
 
@@ -89,8 +94,9 @@ def make_pdf(site: Path, out: Path, parts: list[Part]) -> None:
 
     Raises:
         RuntimeError: as `print_page`; or the second time sections start elsewhere.
-        ValueError: as `whole_course`.
+        ValueError: as `whole_course` and `load_citation`.
     """
+    citation = load_citation(ROOT / "CITATION.cff")
     page, draft = site.parent / "whole.html", out.with_suffix(".part")
     address = os.environ.get("PAPERTRAIL_ADDRESS", "").rstrip("/")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -100,14 +106,14 @@ def make_pdf(site: Path, out: Path, parts: list[Part]) -> None:
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=executable, args=ARGUMENTS)
             for _ in range(2):
-                text = whole_course(site, parts, version=__version__, address=address, numbers=numbers)
+                text = whole_course(site, parts, citation=citation, address=address, numbers=numbers)
                 page.write_text(text, encoding="utf-8")
                 print_page(browser, page, draft)
                 before, numbers = numbers, sheets(draft)
             browser.close()
         if before != numbers:
             raise RuntimeError("the contents changed where sections start; try again, or widen their numbers")
-        add_bookmarks(draft, headings(text), "The Transformer Paper Trail's authors")
+        add_bookmarks(draft, headings(text), citation)
         draft.replace(out)
     finally:
         page.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ def main() -> int:
     status = (
         build(cold=False)
         or zip_site.main(["--out", str(OFFERS / f"paper-trail-{__version__}.zip")])
-        or make_slides.main(["--out", str(OFFERS / "slides")])
+        or make_slides.main(["--out", str(OFFERS / "slides"), "--home", ".."])
         or make_pdf.main(["--out", str(OFFERS / "paper-trail.pdf")])
     )
     if status == 0:

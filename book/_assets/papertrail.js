@@ -98,8 +98,14 @@ addEventListener("load", () => window.MathJax?.startup?.promise.then(() => {
     const asked = questions(article);
     if (!asked.length) return;
     const hints = asked.every(({ folds }) => folds.every((fold) => fold.querySelector("summary").textContent.trim() === "Hint"));
-    const end = make("section", "", "pt-answers"), title = hints ? "Hints" : "Answers";
-    end.append(make("h2", title));
+    const chinese = document.documentElement.lang.startsWith("zh"), title = chinese ? "答案" : hints ? "Hints" : "Answers";
+    // The course as one document brings the section along, because its contents name it.
+    let end = article.querySelector(":scope > .pt-answers");
+    if (!end) {
+      end = make("section", "", "pt-answers");
+      end.id = "answers";
+      end.append(make("h2", title));
+    }
     for (const { folds, name } of asked) {
       const list = make("dl", "", "pt-answer");
       list.append(make("dt", name));
@@ -114,7 +120,10 @@ addEventListener("load", () => window.MathJax?.startup?.promise.then(() => {
         list.append(held);
         fold.classList.toggle("pt-hint", hints);
       }
-      const note = make("p", `${title}: at the end of this ${hints ? "assignment" : "chapter"}.`, "pt-paper-only");
+      const note = make("p", "", "pt-paper-only"), place = hints ? "assignment" : "chapter";
+      const link = make("a", chinese ? "答案在本章末尾。" : `${title}: at the end of this ${place}.`);
+      link.href = `#${end.id}`;
+      note.append(link);
       folds.at(-1).after(note);
       undo.push(() => note.remove());
       end.append(list);
@@ -126,6 +135,7 @@ addEventListener("load", () => window.MathJax?.startup?.promise.then(() => {
     const labels = figure.querySelectorAll(":scope > label"), frames = figure.querySelectorAll(":scope > .pt-frame");
     const { width, height } = frames[0].querySelector("svg").viewBox.baseVal;
     figure.classList.toggle("pt-tall-frames", height > width);
+    figure.querySelector("legend").dataset.steps = labels.length; // the style sheet says it in words, above the steps
     for (const at of [0, frames.length - 1]) {
       const name = make("p", labels[at].textContent, "pt-paper-only pt-step");
       frames[at].prepend(name);

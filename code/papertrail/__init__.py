@@ -7,7 +7,7 @@ otherwise: on two shared cores, spinning threads made small kernels 7 to 200 tim
 import os
 import sys
 
-__version__ = "0.9.0"
+__version__ = "1.0.0"
 
 if "torch" not in sys.modules:
     os.environ.setdefault("OMP_NUM_THREADS", "1")

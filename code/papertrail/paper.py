@@ -10,8 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from posixpath import dirname, join, normpath
+from typing import Any
 
 import yaml
+
+from papertrail.site_citation import authors_of
 
 # Worked in a notebook, or about a machine: of no use on paper. And the course on paper is the English one.
 NOT_ON_PAPER = (
@@ -19,6 +22,9 @@ NOT_ON_PAPER = (
 )  # fmt: skip
 ARTICLE = re.compile(r'<article class="bd-article">(.*)</article>', re.DOTALL)
 HEADING = re.compile(r"<section([^>]*)>\s*(?:<span[^>]*></span>\s*)*<h([12])>(.*?)</h\2>", re.DOTALL)
+# A chapter's verdict: its rows, each a badge that links to the ledger, the claim, and what was measured.
+VERDICT = re.compile(r'(<section id="[^"]*--verdict">.*?)<dl class="simple myst">(.*?)</dl>', re.DOTALL)
+ROW = re.compile(r'<dt>(<a class="pt-badge-link" href="#([^"]+)".*?)</dt><dd>.*?</dd>', re.DOTALL)
 HEADER_LINK = re.compile(r'<a class="headerlink"[^>]*>.*?</a>')
 ANCHOR = re.compile(r'<a\b([^>]*?)\shref="([^"]*)"([^>]*)>(.*?)</a>', re.DOTALL)
 NAMES = re.compile(r'(\s(?:id|for|name|aria-labelledby|aria-describedby)=")([^"]+)"')
@@ -33,8 +39,14 @@ html { --pst-font-family-heading: var(--pst-font-family-base); }
 html, body { font-family: var(--pst-font-family-base); overflow: visible; height: auto; }
 .bd-article { break-before: page; } .headerlink { display: none; }
 .bd-content, .bd-main { display: block !important; }
-.pt-title { height: 235mm; display: flex; flex-direction: column; justify-content: center; }
-.pt-title p.pt-name { font-size: 32pt; line-height: 1.15; margin: 0 0 1rem; }
+.pt-title { height: 235mm; display: flex; flex-direction: column; border-top: 3mm solid var(--pt-blue); }
+.pt-title p.pt-name { font-size: 38pt; font-weight: 700; line-height: 1.1; margin: 62mm 0 1.5rem; }
+.pt-title p.pt-about { font-size: 16pt; line-height: 1.35; max-width: 140mm; }
+.pt-title p.pt-note { font-size: 9pt; max-width: 140mm; margin: 0; } .pt-title p.pt-by { margin: 1.5rem 0 auto; }
+.pt-rows { list-style: none; margin: 0; padding: 0; }
+.pt-rows li { display: flex; gap: 1em; break-inside: avoid; margin: 0 0 .35rem; line-height: 1.4; }
+.pt-rows a.pt-sheet { margin-left: auto; white-space: nowrap; text-decoration: none; }
+.pt-rows a.pt-sheet::after { content: attr(data-page); }
 .pt-contents { break-before: page; } .pt-contents ol { list-style: none; margin: 0; padding: 0; }
 .pt-contents ol ol { margin: 0 0 .4rem 1rem; font-size: 8.5pt; }
 .pt-contents a { display: flex; gap: .5em; text-decoration: none; color: inherit !important; line-height: 1.5; }
@@ -120,6 +132,36 @@ def rewrite(text: str, name: str, names: Iterable[str], address: str = "") -> st
     return WITHIN.sub(lambda found: found[1] + prefix, text)
 
 
+def short_verdict(article: str, numbers: Mapping[str, int]) -> str:
+    """A chapter whose verdict lists its claims, each with the page of the ledger that says what was measured.
+
+    On the site the verdict repeats the ledger's sentences. In one book they would stand twice.
+
+    Args:
+        article: as `rewrite` gives it.
+        numbers: as for `contents_list`.
+    """
+
+    def line(row: re.Match) -> str:
+        page = f'<a class="pt-sheet" href="#{row[2]}" data-page="{numbers.get(row[2], "000")}">page </a>'
+        return f"<li><span>{row[1]}</span>{page}</li>"
+
+    def rows(found: re.Match) -> str:
+        told = "<p>What was measured for each claim stands in the ledger, on the page at its right.</p>"
+        return f'{found[1]}{told}<ul class="pt-rows">{ROW.sub(line, found[2])}</ul>'
+
+    return VERDICT.sub(rows, article, count=1)
+
+
+def with_answers(article: str, name: str) -> str:
+    """An article with a section at its end for what it folds away, so that the contents can name it; if it has folds.
+
+    The site's script fills it when the document is printed.
+    """
+    end = f'<section class="pt-answers" id="{anchor(name, "answers")}"><h2>Answers</h2></section>'
+    return article + end * ("<details" in article)
+
+
 @dataclass(frozen=True)
 class Heading:
     """A heading of a page: its section's id, its level (1 for the page's own, 2 below it), and its plain text."""
@@ -173,11 +215,29 @@ def head_of(pages: Iterable[str], folder: str) -> str:
     return re.sub(r'((?:href|src)=")(?:\.\./)*_static/', rf"\1{folder}/_static/", "\n".join(lines))
 
 
+def cover(citation: Mapping[str, Any], address: str = "") -> str:
+    """The first page: what this is, by whom, when, under which licences, and what it lacks.
+
+    Args:
+        citation: as `site_citation.load_citation` gives it.
+        address: as for `rewrite`.
+    """
+    said = {key: html.escape(str(citation[key])) for key in ("title", "version", "date-released")}
+    people = html.escape(authors_of(dict(citation)))
+    link = f'<br><a href="{address}">{html.escape(address)}</a>' if address else ""
+    return f"""<div class="pt-title"><p class="pt-name">{said["title"]}</p>
+<p class="pt-about">{html.escape(citation.get("abstract", ""))}</p>
+<p class="pt-by">{people}<br>Version {said["version"]}, {said["date-released"]}{link}</p>
+<p class="pt-note">Printed from the course's site. There the figures move, folds open, and every chapter is a notebook
+that runs. The Chinese edition, assignments, the pages for instructors, the status page and the API reference are on the
+site alone.<br>Text CC BY 4.0, code MIT.</p></div>"""
+
+
 def whole_course(
     site: Path,
     parts: Sequence[Part],
     *,
-    version: str,
+    citation: Mapping[str, Any],
     address: str = "",
     numbers: Mapping[str, int] | None = None,
 ) -> str:
@@ -185,13 +245,19 @@ def whole_course(
 
     Args:
         site: the folder of the built site.
+        citation: as for `cover`.
         numbers: as for `contents_list`.
 
     Raises:
         ValueError: a page has no article, or a link within the document leads nowhere; the message has the links.
     """
     names = [name for part in parts for name in part.names]
-    articles = {name: rewrite(article_of(site, name), name, names, address) for name in names}
+    articles = {
+        name: with_answers(
+            short_verdict(rewrite(article_of(site, name), name, names, address), numbers or {}), name
+        )
+        for name in names
+    }
     body = "\n".join(
         f'<article class="bd-article" id="{anchor(name)}">{text}</article>' for name, text in articles.items()
     )
@@ -200,15 +266,12 @@ def whole_course(
         raise ValueError(f"links of the printed course lead nowhere: {', '.join(lost[:5])}")
     head = head_of(((site / f"{name}.html").read_text(encoding="utf-8") for name in names), site.name)
     entries = {name: headings(articles[name]) for name in names}
-    title = html.escape(entries[names[0]][0].title)
+    title = html.escape(citation["title"])
     return f"""<!DOCTYPE html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{title}</title>
 {head}<style>{STYLE}</style></head>
 <body><main class="bd-main"><div class="bd-content">
-<div class="pt-title"><p class="pt-name">{title}</p>
-<p>Version {html.escape(version)}. Text CC BY 4.0, code MIT.</p>
-<p>Printed from the course's site. There the figures move, folds open, and every chapter is a notebook that runs.
-Assignments, the pages for instructors, the status page and the API reference are on the site alone.</p></div>
+{cover(citation, address)}
 <nav class="pt-contents" aria-label="Contents"><h1>Contents</h1>{contents_list(parts, entries, numbers or {})}</nav>
 {body}
 </div></main></body></html>

@@ -7,7 +7,7 @@ browsers and screen readers, and the theme's own words on it are Chinese. What s
 import gettext
 import html
 import re
-from functools import cache
+from functools import cache, reduce
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,32 @@ OWN_WORDS = {
     "Next": "下一页",
     "Skip to main content": "跳到正文",
     "Back to top": "回到顶部",
+    "Color mode": "颜色模式",
+    "System Settings": "跟随系统",
+    "Download this page": "下载本页",
+    "Print to PDF": "打印成 PDF",
+    "© Copyright %(copyright)s.": "© %(copyright)s。",
+}
+FOOTER = "<p>图由这门课自己的代码画成。本页不从其他网站加载任何东西。</p>"
+# What the theme's templates say without asking for a translation, and the name that the menu's folds have here.
+UNTRANSLATED = {
+    'title="Toggle primary sidebar"': 'title="打开或收起全站目录"',
+    'title="Toggle secondary sidebar"': 'title="打开或收起本页目录"',
+    'aria-label="Main"': 'aria-label="全站目录"',
+    'aria-label="Page"': 'aria-label="本页目录"',
+    'aria-label="Pages below this one"': 'aria-label="下级页面"',
 }
 MARK_LINE = re.compile(rf"^[ ]*{MARK.pattern}\n", re.MULTILINE)
-# A sentence that ends a line, and one that goes on in the next: between them the page would show a space.
-SENTENCE_END = re.compile(r"(?<=[。！])\n(?=[\u4e00-\u9fff（“A-Z{]|`(?!``))")
+# A sentence that ends a line, and one that goes on in the next: between them the page would show a space. The line that
+# opens a directive ends with its title, and a number with a full stop begins an item of a list.
+SENTENCE_END = re.compile(
+    r"^(?!:::|```)(.*[。！？][）”]?)\n(?!\d+\. )(?=[\u4e00-\u9fff（“《A-Z0-9{]|`(?!``))", re.MULTILINE
+)
 CHINESE_LINK = re.compile(rf'(<a class="reference internal" href="[^"]*")(>[^<]*{CHINESE})')
 CAPTION = re.compile(rf'(<span class="caption-text")(>[^<]*{CHINESE})')
+ENGLISH_TITLE = re.compile(
+    r'(<a class="reference internal" href="[^"]*"|<span class="caption-text")(>[^<\u4e00-\u9fff]*<)'
+)
 
 
 def editions(env: BuildEnvironment) -> dict[str, str]:
@@ -53,7 +73,7 @@ def drop_marks(app: Sphinx, docname: str, source: list[str]) -> None:
     the ends of lines between sentences, which Chinese has no space for.
     """
     if is_chinese(docname):
-        source[0] = SENTENCE_END.sub("", MARK_LINE.sub("", source[0]))
+        source[0] = SENTENCE_END.sub(r"\1", MARK_LINE.sub("", source[0]))
 
 
 def lead_to_the_other_edition(app: Sphinx, page: nodes.document, docname: str) -> None:
@@ -94,6 +114,11 @@ def mark_titles(contents: str) -> str:
     return CAPTION.sub(rf'\1 lang="{CODE}"\2', contents)
 
 
+def mark_english_titles(contents: str) -> str:
+    """The menu of contents, on a page in Chinese, with its English titles and captions marked as such."""
+    return ENGLISH_TITLE.sub(r'\1 lang="en"\2', contents)
+
+
 def tell_the_language(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
@@ -104,12 +129,38 @@ def tell_the_language(
             address = html.escape(app.builder.get_relative_uri(page, name))
             address = address or f"{page.rpartition('/')[2]}.html"
             context["metatags"] += f'<link rel="alternate" hreflang="{code}" href="{address}"/>\n'
-    if is_chinese(page):
-        context["language"] = CODE
-        context["_"] = context["gettext"] = context["translate"] = speak
-        context["theme_search_bar_text"] = "搜索……"
     make_menu = context["generate_toctree_html"]
-    context["generate_toctree_html"] = lambda *args, **given: mark_titles(str(make_menu(*args, **given)))
+    marks = [mark_titles]
+    if is_chinese(page):
+        speak_chinese(context)
+        marks.append(mark_english_titles)
+    context["generate_toctree_html"] = lambda *args, **given: reduce(
+        lambda menu, mark: mark(menu), marks, str(make_menu(*args, **given))
+    )
+
+
+def speak_chinese(context: dict[str, Any]) -> None:
+    """Have the theme's own words on a page in Chinese: buttons, search, footer."""
+    context["language"] = CODE
+    context["_"] = context["gettext"] = context["translate"] = speak
+    context["theme_search_bar_text"] = "搜索……"
+    context["theme_extra_footer"] = FOOTER
+    context["author"] = f'<span lang="en">{context["author"]}</span>'
+    context["copyright"] = context["copyright"].replace(". Text ", "。文字 ").replace(", code ", "，代码 ")
+    for button in context["header_buttons"]:
+        button["tooltip"] = speak(button.get("tooltip", ""))
+
+
+def say_the_rest_in_chinese(app: Sphinx, exception: Exception | None) -> None:
+    """Put Chinese names in the place of those that stand in the theme's templates as they are."""
+    if exception or app.builder.name != "html":
+        return
+    for name in filter(is_chinese, app.env.found_docs):
+        path = Path(app.outdir) / f"{name}.html"
+        text = path.read_text(encoding="utf-8")
+        for english, chinese in UNTRANSLATED.items():
+            text = text.replace(english, chinese)
+        path.write_text(text, encoding="utf-8")
 
 
 class TermsDirective(SphinxDirective):
@@ -143,3 +194,4 @@ def register(app: Sphinx) -> None:
     app.connect("source-read", drop_marks)
     app.connect("doctree-resolved", lead_to_the_other_edition, priority=900)  # after links to terms
     app.connect("html-page-context", tell_the_language, priority=800)  # after the theme's own functions
+    app.connect("build-finished", say_the_rest_in_chinese)

@@ -30,7 +30,7 @@ def offers_of(folder: Path) -> list[str]:
         ValueError: the folder is not there, or offers nothing.
     """
     found = [path.name for path in folder.glob("paper-trail*") if path.suffix in WHAT]
-    found += [f"{SLIDES}/{path.name}" for path in (folder / SLIDES).glob("*.html")]
+    found += [f"{SLIDES}/{path.name}" for path in (folder / SLIDES).glob("*.html") if path.stem != "index"]
     if not found:
         raise ValueError(f"PAPERTRAIL_OFFERS: {folder} has no PDF, no zip and no slides; run `make offers`")
     return sorted(found)

@@ -40,12 +40,14 @@ from papertrail.translated_blocks import (
     pairs,
     translated_blocks,
 )
-from papertrail.translated_numbers import missing_from
+from papertrail.translated_numbers import missing_from, prose
 
 TEXTS = ("claim", "says", "what")  # the fields of an entry that are translated
 LEDGER = re.compile(r"```\{ledger\} (\w+)\n(.*?)```", re.DOTALL)
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
           "November", "December")  # fmt: skip
+SENTENCE = re.compile(r"[A-Za-z]+(?: [A-Za-z]+){2}")  # three words: enough to say that a text is English
+LISTED = re.compile(r"(?<=\d), (?=\d)")  # the comma between numbers that a check lists
 DATE = re.compile(rf"(\d+) ({'|'.join(MONTHS)}) (\d{{4}})")
 
 
@@ -111,18 +113,21 @@ def faults_between(english: Sequence[Block], translated: Sequence[Translated], n
 
 def page_faults(page: Path) -> list[Fault]:
     """What is wrong with one translated page."""
+    name = f"{FOLDER}/{page.name}"  # its English source is often called the same
     try:
         source = source_of(page)
     except ValueError as error:
-        return [Fault("malformed", page.name, str(error))]
+        return [Fault("malformed", name, str(error))]
     english, translated = english_blocks(source), translated_blocks(page.read_text(encoding="utf-8"))
-    return [*faults_between(english, translated, page.name), *differences(english, translated, page.name)]
+    return [*faults_between(english, translated, name), *differences(english, translated, name)]
 
 
 def differences(english: Sequence[Block], translated: Sequence[Translated], name: str) -> Iterator[Fault]:
-    """Numbers, code and references that a block and its translation do not share."""
+    """Blocks left in English, and numbers, code and references that a block and its translation do not share."""
     for block, one in pairs(english, translated):
-        if not block.cell and (lost := missing_from(block.text, one.text)):
+        if one.text == block.text and SENTENCE.search(prose(block.text)):
+            yield Fault("missing", f"{name}:{one.line}", f"{one.mark} is still in English: {block.text[:80]}")
+        elif not block.cell and (lost := missing_from(block.text, one.text)):
             yield Fault("differs", f"{name}:{one.line}", f"{'; '.join(lost)}, in: {block.text[:80]}")
 
 
@@ -212,6 +217,7 @@ def row_in_chinese(row: Claim, numbers: Mapping[str, Any]) -> tuple[str, str]:
     says = row_there.sentence(dict(numbers)) if row.check else row_there.says
     if not entry:
         return f"[{row.claim}]{{.language-en}}", f"[{says}]{{.language-en}}"
+    says = LISTED.sub("、", says.replace("; ", "；"))
     return entry["claim"], DATE.sub(lambda d: f"{d[3]} 年 {MONTHS.index(d[2]) + 1} 月 {d[1]} 日", says)
 
 
@@ -231,10 +237,10 @@ def rows_shown(book: Path) -> set[str]:
 def all_faults(book: Path) -> list[Fault]:
     """What is wrong with the translations of a book."""
     found = [fault for page in translated_pages(book) for fault in page_faults(page)]
-    found += entry_faults(english_events(book), load_entries(book, "timeline"), "timeline.yml")
+    found += entry_faults(english_events(book), load_entries(book, "timeline"), f"{FOLDER}/timeline.yml")
     entries, shown = load_entries(book, "ledger"), rows_shown(book)
     rows = {key: text for key, text in english_rows(book).items() if key in shown or key in entries}
-    return [*found, *entry_faults(rows, entries, "ledger.yml")]
+    return [*found, *entry_faults(rows, entries, f"{FOLDER}/ledger.yml")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

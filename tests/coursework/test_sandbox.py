@@ -45,7 +45,7 @@ for name in ("papertrail.architecture_diagram", "papertrail.claims", "papertrail
 probe("torch", lambda: importlib.import_module("torch").ones(2))
 probe("names", lambda: sorted(os.environ))
 """
-    seen = sent(sandbox.run([PROBE, look], "s", replace(tight, address_space=4_000_000_000, cell_cpu=30.0)))
+    seen = sent(sandbox.run([PROBE, look], "s", replace(sandbox.Limits(), cell_cpu=30.0)))
     assert seen.pop("torch") == [1.0, 1.0]
     names = seen.pop("names")
     assert set(seen.values()) == {"ModuleNotFoundError"} and len(seen) == 4

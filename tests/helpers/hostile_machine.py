@@ -1,6 +1,11 @@
 """Submissions against the machine that grades, besides honest work: loops, greed, exits."""
 
+import sys
+
 from hostile import Case, spy
+
+# Later Pythons count the calls of C code as well, and stop in time.
+TOO_DEEP = {"says": "cell 4 "} if sys.version_info < (3, 12) else {"told": "RecursionError"}
 
 HONEST = (
     Case("right", 7),
@@ -144,7 +149,7 @@ except RuntimeError:
 seen = made < 45
 time.sleep(3.2)
 """, told="saw True"),
-    Case("recursion", 3, says="cell 4 ", answers={"mean_square": """
+    Case("recursion", 3, **TOO_DEEP, answers={"mean_square": """
 import sys
 def mean_square(numbers):
     sys.setrecursionlimit(10 ** 9)

@@ -1,4 +1,4 @@
-"""The types are checked in `make test` and `make lint`, strictly, and exceptions to that say why."""
+"""Types and format are checked in `make test` and `make lint`, strictly, and exceptions to that say why."""
 
 import re
 import tomllib
@@ -9,6 +9,11 @@ IGNORE = re.compile(r"# type: ignore\b(.*)")
 REASON = re.compile(r"\[[a-z-]+(, [a-z-]+)*\]  # \w.{10,}")
 
 
+def recipe(rules, target):
+    """The lines that a target of the Makefile runs."""
+    return re.search(rf"^{target}:[^\n]*\n((?:\t[^\n]*\n)+)", rules, re.MULTILINE)[1].splitlines()
+
+
 @pytest.fixture(scope="module")
 def settings(root):
     return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
@@ -17,10 +22,18 @@ def settings(root):
 def test_both_targets_check_the_types(root):
     rules = (root / "Makefile").read_text(encoding="utf-8")
     for target in ("test prove", "lint"):
-        recipe = re.search(rf"^{target}:[^\n]*\n((?:\t[^\n]*\n)+)", rules, re.MULTILINE)[1].splitlines()
-        assert "\t$(RUN) -m mypy" in recipe
+        assert "\t$(RUN) -m mypy" in recipe(rules, target)
     assert ".mypy_cache/" in (root / ".gitignore").read_text(encoding="utf-8").split()
     assert " .mypy_cache " in re.search(r"^clean:.*?rm -rf ([^\n]*)", rules, re.MULTILINE | re.DOTALL)[0]
+
+
+def test_what_lint_formats_is_what_the_tests_check(root):
+    rules = (root / "Makefile").read_text(encoding="utf-8")
+    formats = next(line for line in recipe(rules, "lint") if " ruff format " in line)
+    checked = formats.replace("ruff format ", "ruff format --check --quiet ")
+    assert checked in recipe(rules, "test prove")
+    folders = {"benchmarks", "code", "tests", "tools"}  # the others hold notebooks, and nbgrader's settings
+    assert folders <= set(formats.split())
 
 
 def test_the_whole_package_is_checked_and_every_function_has_types(settings):

@@ -10,7 +10,7 @@ def offered(copy_sources, build, tmp_path_factory):
     """A site built with a PDF, a zip and the slides of one chapter; then a function that builds it again without."""
     folder, offers = copy_sources(tmp_path_factory.mktemp("site")), tmp_path_factory.mktemp("offers")
     (offers / "slides").mkdir()
-    for name in ("paper-trail.pdf", "paper-trail-1.0.zip", "slides/gopher.html"):
+    for name in ("paper-trail.pdf", "paper-trail-1.0.zip", "slides/gopher.html", "slides/index.html"):
         (offers / name).write_bytes(b"made up")
     assert build(folder, PAPERTRAIL_OFFERS=str(offers)).returncode == 0
     return folder / "_build" / "html", lambda: build(folder, cold=False, PAPERTRAIL_OFFERS="")
@@ -32,7 +32,8 @@ def test_a_site_links_to_what_it_offers_and_a_later_plain_build_to_nothing(offer
         ("index", "paper-trail.pdf"), ("index", "paper-trail-1.0.zip"), ("instructors", "slides/gopher.html"),
         ("gopher", "slides/gopher.html"),
     }  # fmt: skip
-    assert all(file.exists() for file in files)
+    assert all(file.exists() for file in files) and (site / "slides" / "index.html").exists()
+    assert "Slides: index" not in (site / "book" / "instructors.html").read_text()
     assert build_plain().returncode == 0
     assert links(site) == set() and not any(file.exists() for file in files)
 

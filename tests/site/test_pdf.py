@@ -12,6 +12,13 @@ from site_pages import FILES
 import make_pdf
 from papertrail import paper
 
+CITATION = {
+    "title": "T & Co",
+    "abstract": "A.",
+    "authors": [{"name": "N"}],
+    "version": "1",
+    "date-released": "2026-01-02",
+}
 SMALL = [
     paper.Part("Start", ("book/index",)),
     paper.Part("Reference", ("book/glossary", "book/errata")),
@@ -43,6 +50,10 @@ def titles(outline):
 def test_it_says_what_it_is(small):
     catalog = small.trailer["/Root"]
     assert small.metadata.title == "The Transformer Paper Trail" and small.metadata.author
+    assert "claims" in small.metadata.subject and "Mozilla" not in small.metadata.creator
+    assert catalog["/ViewerPreferences"]["/DisplayDocTitle"]
+    cover = " ".join(small.pages[0].extract_text().split())
+    assert small.metadata.subject in cover and "Text CC BY 4.0" in cover and "Chinese edition" in cover
     assert catalog["/Lang"] == "en" and catalog["/MarkInfo"]["/Marked"] and "/StructTreeRoot" in catalog
     assert catalog["/PageMode"] == "/UseOutlines"
 
@@ -101,7 +112,7 @@ def test_a_link_to_nowhere_is_named(site, tmp_path):
     page = '<head></head><article class="bd-article"><section id="a"><h1>A</h1><a href="#no">b</a></section></article>'
     (tmp_path / "html" / "book" / "a.html").write_text(page)
     with pytest.raises(ValueError, match="lead nowhere: book-a--no"):
-        paper.whole_course(tmp_path / "html", [paper.Part("One", ("book/a",))], version="1")
+        paper.whole_course(tmp_path / "html", [paper.Part("One", ("book/a",))], citation=CITATION)
 
 
 def test_links_to_pages_that_are_left_out_lead_to_the_site_where_its_address_is_known():
@@ -111,6 +122,30 @@ def test_links_to_pages_that_are_left_out_lead_to_the_site_where_its_address_is_
     assert 'href="https://a.b/book/exercises/b.html#c"' in paper.rewrite(
         text, "book/a", ["book/a"], "https://a.b"
     )
+
+
+def test_the_cover_says_what_by_whom_and_when_and_where_the_site_is_if_that_is_known():
+    text = paper.cover(CITATION, "https://a.b")
+    assert all(
+        said in text for said in ("T &amp; Co", "A.", "N<br>", "Version 1, 2026-01-02", 'href="https://a.b"')
+    )
+    assert "<a " not in paper.cover(CITATION)
+
+
+def test_a_chapters_verdict_gives_the_ledgers_page_in_place_of_the_ledgers_sentence():
+    row = '<dt><a class="pt-badge-link" href="#book-claims--x">holds</a> It is so.</dt><dd><p>Measured: 3.</p></dd>'
+    other = f'<section id="book-a--by-hand"><dl class="simple myst">{row}</dl></section>'
+    page = f'{other}<section id="book-a--verdict"><p>Yes.</p><dl class="simple myst">{row}</dl></section>'
+    short = paper.short_verdict(page, {"book-claims--x": 217})
+    assert short.startswith(other) and short.count("Measured") == 1
+    assert 'href="#book-claims--x" data-page="217"' in short and short.count("It is so.") == 2
+    assert paper.short_verdict(other, {}) == other
+
+
+def test_only_an_article_with_folds_gets_a_section_for_answers():
+    assert paper.with_answers("<p>a</p>", "book/a") == "<p>a</p>"
+    folded = paper.with_answers("<details></details>", "book/a")
+    assert paper.headings(folded) == [paper.Heading("book-a--answers", 2, "Answers")]
 
 
 @pytest.mark.long
@@ -123,4 +158,10 @@ def test_the_whole_course_has_every_chapter_in_order(site, root, tmp_path):
     chapters = [entry.title for entry in reader.outline if not isinstance(entry, list)]
     assert [title[0] for title in chapters if re.match(r"\d\. ", title)] == list("123456")
     assert len(chapters) == len(names) and 150 < len(reader.pages) < 400
+    assert titles(reader.outline).count("Answers") == 6
+    texts = [" ".join(page.extract_text().split()) for page in reader.pages]
+    assert [number for number, text in enumerate(texts, 1) if len(text) < 350] == []  # nearly blank
+    row = next(text for text in texts if "What was measured for each claim stands in the ledger" in text)
+    claim, sheet = re.search(r"right\. \w+ (.{20,200}?)\.? page (\d+)", row).groups()
+    assert claim in texts[int(sheet) - 1] and "Sources" in texts[int(sheet) - 1]
     assert (tmp_path / "course.pdf").stat().st_size < 20e6

@@ -66,6 +66,38 @@ def test_no_question_prints_its_answer_beneath_it_and_none_is_lost(printed, name
         assert [text.strip() for text in held.locator("> em:first-child").all_text_contents()] == options
 
 
+def test_an_option_stands_beside_its_circle(printed):
+    page = printed("book/gopher.html")
+    left = "element => element.getBoundingClientRect().left"
+    gaps = [
+        option.locator(".sd-summary-text").evaluate(left) - option.evaluate(left)
+        for option in page.locator("details.sd-dropdown > summary").all()
+    ]
+    assert len(gaps) > 10 and min(gaps) > 8
+
+
+def test_what_belongs_together_stays_on_one_sheet(printed):
+    page = printed("book/gopher.html")
+    torn = "list => list.map(element => [element.querySelectorAll('tr').length, getComputedStyle(element).breakInside])"
+    tables = page.eval_on_selector_all(".bd-article table", torn)
+    assert {inside for rows, inside in tables if rows <= 13} == {"avoid"}
+    assert {inside for rows, inside in tables if rows > 13} == {"auto"}
+    leads = page.eval_on_selector_all(".bd-article p:has(+ div.cell .pt-figure)", torn)
+    assert len(leads) > 5 and {inside for _, inside in leads} == {"avoid"}
+
+
+def test_a_page_in_chinese_speaks_chinese_on_paper(printed):
+    page = printed("book/zh/architecture_diagram.html")
+    assert page.locator(".pt-answers > h2").inner_text() == "答案"
+    notes = page.locator("details + .pt-paper-only a")
+    assert set(notes.all_inner_texts()) == {"答案在本章末尾。"}
+    assert page.locator(notes.first.get_attribute("href")).count() == 1
+    moving = page.locator(".pt-moving").first.evaluate(
+        "element => getComputedStyle(element.querySelector('legend'), '::after').content"
+    )
+    assert "印出" in moving and "moves" not in moving
+
+
 @pytest.mark.parametrize("name", ["book/index.html", "book/gopher.html"])
 def test_a_moving_figure_prints_its_first_and_last_step_under_their_names(printed, name):
     page = printed(name)
@@ -74,7 +106,9 @@ def test_a_moving_figure_prints_its_first_and_last_step_under_their_names(printe
         shown = [k for k in range(frames.count()) if frames.nth(k).is_visible()]
         assert shown == [0, frames.count() - 1]
         assert figure.locator(".pt-step").all_text_contents() == [labels[0], labels[-1]]
-        note = figure.evaluate("element => getComputedStyle(element, '::after').content")
+        note = figure.evaluate(
+            "element => getComputedStyle(element.querySelector('legend'), '::after').content"
+        )
         assert "moves on the site" in note
 
 

@@ -5,7 +5,7 @@ from site_pages import CHAPTERS
 
 import make_slides
 from papertrail.slides.deck import paged
-from papertrail.slides.text import blocks, points, sentences
+from papertrail.slides.text import blocks, lead_of, points, sentences
 
 LOOK = """() => {
   const slide = Reveal.getCurrentSlide().querySelector(".pt-slide"), edge = slide.getBoundingClientRect(), found = [];
@@ -21,9 +21,16 @@ LOOK = """() => {
     if (seen && own && !element.closest("svg, mjx-container") && size < 24)
       found.push(`${size}: ${element.textContent.slice(0, 40)}`);
   }
+  for (const word of slide.querySelectorAll("svg text")) {
+    const svg = word.ownerSVGElement, box = svg.viewBox.baseVal;
+    if (!word.getClientRects().length) continue;
+    const scale = Math.min(svg.clientWidth / box.width, svg.clientHeight / box.height);
+    const size = parseFloat(getComputedStyle(word).fontSize) * scale;
+    if (size < SMALLEST) found.push(`${size} in a figure: ${word.textContent.slice(0, 40)}`);
+  }
   for (const picture of slide.querySelectorAll("svg:not([aria-label])")) found.push("no alternative text");
   return found;
-}"""
+}""".replace("SMALLEST", "14")
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +111,49 @@ def test_no_question_has_its_answer_on_the_slide(show):
     assert len(shown) >= 3 and not any("Right." in text for text in shown)
     notes = page.evaluate("[...document.querySelectorAll('aside.notes')].map(e => e.textContent).join()")
     assert "Right." in notes
+
+
+def test_the_first_slide_names_the_course_and_the_last_leads_back_and_cites(show, slides, site):
+    page = show("gopher")
+    first, last = page.locator(".slides > section").first, page.locator(".slides > section").last
+    assert "The Transformer Paper Trail" in first.text_content()
+    said = " ".join(last.text_content().split())
+    assert "To cite: The Transformer Paper Trail's authors (20" in said and "CC BY 4.0" in said
+    chapter, decks = (
+        page.evaluate("link => link.href", link) for link in last.locator("li a").element_handles()
+    )
+    assert chapter == (site / "book" / "gopher.html").as_uri() and (site / "book" / "gopher.html").exists()
+    page.goto(decks)
+    links = page.locator("ol a")
+    assert [link.get_attribute("href") for link in links.all()] == [f"{name}.html" for name in CHAPTERS]
+    assert page.problems == []
+
+
+def test_slides_link_to_the_sites_address_where_that_is_known(tmp_path, monkeypatch):
+    assert make_slides.home_of(tmp_path / "a b", tmp_path / "slides") == "../a%20b"
+    monkeypatch.setenv("PAPERTRAIL_ADDRESS", "https://a.b/")
+    assert make_slides.home_of(tmp_path, tmp_path) == "https://a.b"
+
+
+def test_a_sentence_of_few_words_is_never_alone():
+    said = ["The weights.", "Everything above starts from Xavier's.", "Then the rates:"]
+    assert lead_of(said, last=False) == "The weights. Everything above starts from Xavier's."
+    assert lead_of(said, last=True) == "Everything above starts from Xavier's. Then the rates:"
+    assert lead_of([said[0], "Long " * 40], last=False) == said[0] and lead_of([], last=True) == ""
+    (block,) = blocks("**The task** (section 3). A sequence is drawn: that is all:")
+    assert points(block) == ["**The task** (section 3). A sequence is drawn: that is all."]
+
+
+def test_no_slide_begins_with_a_sentence_that_looks_back_or_is_said_again(show):
+    page = show("ulmfit")
+    later = "[...document.querySelectorAll('.pt-said')].filter(e => e.textContent.includes('An empty cell')).length"
+    assert page.evaluate(later) == 0
+    page = show("architecture_diagram")
+    doubled = """[...document.querySelectorAll('.pt-said')].filter(e => {
+      const lead = e.querySelector(':scope > p')?.textContent.trim();
+      return lead && [...e.querySelectorAll('li')].some(item => item.textContent.includes(lead));
+    }).map(e => e.textContent)"""
+    assert page.evaluate(doubled) == []
 
 
 def test_sentences_end_where_they_end():

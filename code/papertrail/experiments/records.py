@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -149,6 +150,11 @@ def peak_mib() -> int | None:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
 
 
+def release(package: str) -> str:
+    """A package's version as it gives it itself, if it is imported: torch's names the build, as in 2.13.0+cu130."""
+    return str(getattr(sys.modules.get(package), "__version__", None) or version(package))
+
+
 def header(
     command: str, *, seeds: Sequence[int] = (), device: str = "cpu", packages: Sequence[str] = ("torch",)
 ) -> dict[str, Any]:
@@ -161,7 +167,7 @@ def header(
         "device": device,
         "code": code_version(),
         "versions": {"python": platform.python_version()}
-        | {package: version(package) for package in packages},
+        | {package: release(package) for package in packages},
         "seeds": list(seeds),
     }
 

@@ -4,21 +4,24 @@ The rule. A heading starts a slide, with the first sentence under it. A figure i
 it (a moving one brings its own question). At the end of a section come its points: formulas, the claims that the
 section judges with their verdicts, bold beginnings. A question of "Check yourself" is a slide with its options. Small
 tables are shown, exercises by their titles, and of the verdicts those that are not plain "holds". All other text goes
-to the speaker notes of the slide it belongs to.
+to the speaker notes of the slide it belongs to. The last slide leads back to the chapter, and says how to cite it.
 """
 
+import html
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbconvert import SlidesExporter
 
 from papertrail import claims
-from papertrail.site import VERDICT_WORDS
-from papertrail.slides.text import Block, Roles, blocks, points, sentences
+from papertrail.site_citation import as_sentence
+from papertrail.site_ledger import VERDICT_WORDS
+from papertrail.slides.text import LEAD_LETTERS, Block, Roles, blocks, lead_of, plain, points, sentences
 
 TEMPLATES = Path(__file__).parent
 LINE, LINES = 62, 11  # characters on a line of points, and lines that fit under a heading
@@ -62,8 +65,7 @@ def shape_of(picture: str) -> str:
 
 def room_for(line: str) -> int:
     """How many lines of a slide a point or a formula takes."""
-    plain = re.sub(r"<[^>]+>|[*$`]", "", line)
-    return 3 if line.startswith("$$") else 1 + len(plain) // LINE
+    return 3 if line.startswith("$$") else 1 + len(plain(line)) // LINE
 
 
 def paged(lines: Sequence[str]) -> list[list[str]]:
@@ -125,25 +127,30 @@ class Deck:
         self._close()
         self.title, self.opened = block.title, False
 
-    def _take(self) -> tuple[str, list[str]]:
-        """What waits for a slide: the sentence that leads to what follows, and all of it for the speaker."""
+    def _take(self) -> tuple[str, bool, list[str]]:
+        """What waits: a sentence that leads to the slide, whether it opens the section, and all of it for the speaker.
+
+        A sentence after the section's first list or table does not open it.
+        """
         words = [block for block in self.pending if block.kind in ("paragraph", "item", "formula")]
-        paragraphs = [block.text for block in words if block.kind == "paragraph"]
-        said = [one for text in paragraphs for one in sentences(text) if "{ref}" not in one]
-        lead = (said[-1] if self.opened else said[0]) if said else ""
+        listed = next((i for i, block in enumerate(self.pending) if block.kind in ("item", "other")), None)
+        opening, said = _said(self.pending[:listed]), _said(self.pending)
+        lead = lead_of(said, last=True) if self.opened else lead_of(opening or said, last=False)
         for block in words:
             self.points += [block.text] if block.kind == "formula" else points(block)
         self.pending = []
-        return lead, [block.text for block in words]
+        return lead, bool(opening), [block.text for block in words]
 
     def _add(self, text: str, picture: str = "", notes: Sequence[str] = ()) -> None:
         self.slides.append(Slide(self.title, text, picture, list(notes)))
         self.opened = True
 
     def _picture(self, picture: str) -> None:
-        lead, notes = self._take()
-        moving = "pt-moving" in picture
-        self._add("" if moving else lead, picture, notes)
+        lead, _, notes = self._take()
+        figure = "<svg" in picture and (
+            "pt-moving" in picture or len(plain(self.roles.resolve(lead))) > LEAD_LETTERS
+        )
+        self._add("" if figure else lead, picture, notes)  # a long lead would make the figure small
 
     def _close(self) -> None:
         """The end of a section: its points become slides, and what is left goes to the speaker."""
@@ -152,12 +159,13 @@ class Deck:
             self._questions()
         exercises = [block.title for block in self.pending if block.kind == "exercise"]
         ledger = any(block.kind == "ledger" for block in self.pending)
-        lead, notes = self._take()
+        lead, opens, notes = self._take()
         lead = "" if self.opened else lead
         listed = [self.roles.resolve(line) for line in dict.fromkeys(exercises or self.points)]
         self.points = []
-        if listed and ("{claim}" in lead or lead.strip("*") in listed[0]):  # a point says it better
-            lead = ""
+        said = plain(self.roles.resolve(lead))
+        if listed and (not opens or "{claim}" in lead or any(said in plain(line) for line in listed)):
+            lead = ""  # a point says it better, or it looks back at what is not on the slide
         if ledger:
             self._verdict(lead, notes)
         elif listed and not first:
@@ -191,6 +199,31 @@ class Deck:
             self._add(as_list("", page))
 
 
+def _said(found: Sequence[Block]) -> list[str]:
+    """The sentences of the paragraphs among these blocks, without those that point to a place on the page."""
+    paragraphs = [block.text for block in found if block.kind == "paragraph"]
+    return [one for text in paragraphs for one in sentences(text) if "{ref}" not in one]
+
+
+def last_slide(title: str, chapter: str, citation: Mapping[str, Any], home: str) -> Slide:
+    """Where the chapter is on the site, how to cite the course, and under which licences it is.
+
+    Args:
+        title: the chapter's.
+        chapter: its name, such as "gopher".
+        citation: as `site_citation.load_citation` gives it.
+        home: the site's top folder, as seen from the slides' page, without a slash at the end.
+    """
+    link = f'<a href="{html.escape(home)}/book/{chapter}.html">{title}</a>'
+    lines = (
+        f"The chapter, with its text, code, exercises and answers: {link}",
+        '<a href="index.html">Slides of the other chapters</a>',
+        f"To cite: {as_sentence(dict(citation))}",
+        "Text CC BY 4.0, code MIT",
+    )
+    return Slide("Where is the rest?", as_list("", lines))
+
+
 def as_notebook(slides: Sequence[Slide], roles: Roles, title: str) -> nbformat.NotebookNode:
     """Slides as a notebook that nbconvert's exporter of slides understands.
 
@@ -215,14 +248,17 @@ def as_notebook(slides: Sequence[Slide], roles: Roles, title: str) -> nbformat.N
     return notebook
 
 
-def write_slides(notebook: Path, out: Path, book: Path, static: str) -> int:
-    """Write a chapter's slides as one HTML page, through a temporary file; returns how many there are.
+def write_slides(
+    notebook: Path, out: Path, book: Path, static: str, *, citation: Mapping[str, Any], home: str
+) -> tuple[str, int]:
+    """Write a chapter's slides as one HTML page, through a temporary file; returns its title and how many there are.
 
     Args:
         notebook: the chapter, executed.
         out: the page.
         book: the folder with the ledger's rows and the bibliography.
         static: where the page finds style sheets, reveal.js and MathJax, relative to itself.
+        citation, home: as for `last_slide`.
 
     Raises:
         ValueError: as `Deck.read` and `Roles.resolve`.
@@ -231,6 +267,8 @@ def write_slides(notebook: Path, out: Path, book: Path, static: str) -> int:
     roles = Roles(rows, book / "references.bib")
     deck = Deck([row for row in rows if row.chapter == notebook.stem], roles)
     slides = deck.read(nbformat.read(notebook, as_version=4))
+    slides.append(last_slide(slides[0].title, notebook.stem, citation, home))
+    slides[0].text += f"\n\n{citation['title']}"
     exporter = SlidesExporter(
         extra_template_basedirs=[str(TEMPLATES)],
         template_name="template",
@@ -242,4 +280,4 @@ def write_slides(notebook: Path, out: Path, book: Path, static: str) -> int:
     draft = out.with_suffix(".part")
     draft.write_text(page, encoding="utf-8")
     draft.replace(out)
-    return len(slides)
+    return slides[0].title, len(slides)

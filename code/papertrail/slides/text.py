@@ -12,7 +12,7 @@ from pathlib import Path
 from pybtex.database import parse_file
 
 from papertrail.claims import Claim
-from papertrail.site import badge
+from papertrail.site_ledger import badge
 
 FENCE = re.compile(r"^(:{3,}|`{3,})\s*\{(\w+)\}\s*(.*)$")
 ITEM = re.compile(r"^\s*(?:[-*]|\d+\.)\s+")
@@ -25,7 +25,10 @@ ABBREVIATION = re.compile(
 END = re.compile(r"[.?!]['\"”’*)]*(?=\s+[A-Z0-9\"“*(`$\[{<]|\s*$)")
 BOLD = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 CLAIM = re.compile(r"\{claim\}`([\w-]+)`")
-FEW_WORDS = 6
+FEW_WORDS = 6  # a bold beginning with fewer says little alone
+# Of a sentence that leads to something: with fewer words it needs its neighbor, and with more letters there is no room.
+FEW_LEAD_WORDS, LEAD_LETTERS = 7, 130
+FEW_POINT_WORDS = 3  # so does a point's sentence with fewer words outside parentheses
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,27 @@ def sentences(text: str) -> list[str]:
     return found + [text[start:].strip()] * bool(text[start:].strip())
 
 
+def plain(text: str) -> str:
+    """Markdown without marks of emphasis, code and formulas."""
+    return re.sub(r"<[^>]+>|[*$`]", "", text)
+
+
+def lead_of(said: Sequence[str], last: bool) -> str:
+    """The first sentence, or the last one. One of few words brings its neighbor along, if both are short enough."""
+    if not said:
+        return ""
+    lead, neighbor = (said[-1], said[-2:-1]) if last else (said[0], said[1:2])
+    both = " ".join([*neighbor, lead] if last else [lead, *neighbor])
+    return both if len(lead.split()) < FEW_LEAD_WORDS and len(plain(both)) <= LEAD_LETTERS else lead
+
+
+def _telling(said: Sequence[str]) -> str:
+    """The first sentence, and the second where it is hardly more than a place in parentheses. No colon ends it."""
+    words = re.sub(r"\([^)]*\)", "", said[0]).strip(" .").split()
+    text = " ".join(said[: 2 if len(words) < FEW_POINT_WORDS else 1])
+    return f"{text[:-1]}." if text.endswith(":") else text
+
+
 def points(block: Block) -> list[str]:
     """What of a paragraph or a list item stands on a slide: its claims, as the ledger says them, or its bold beginning.
 
@@ -101,7 +125,7 @@ def points(block: Block) -> list[str]:
     if bold is None or not rest:  # no beginning, or one that heads a list
         return []
     said = bold[1].strip().rstrip(":")
-    return [f"**{said}**" if len(said.split()) >= FEW_WORDS else f"**{said}** {sentences(rest)[0]}"]
+    return [f"**{said}**" if len(said.split()) >= FEW_WORDS else f"**{said}** {_telling(sentences(rest))}"]
 
 
 class Roles:

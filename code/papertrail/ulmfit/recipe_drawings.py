@@ -1,5 +1,7 @@
 """Tables and figures of the recipe on the constructed language."""
 
+from statistics import fmean
+
 from papertrail.figures import BLUE, GREEN, INK, ORANGE, Drawing, headline, new_figure, styled
 from papertrail.ulmfit.recipe import STARTS, TARGET_TOPICS, LanguageStages, Recipe
 from papertrail.ulmfit.recorded_recipe import RecordedRecipe
@@ -83,10 +85,9 @@ def draw_unfreezing_comparison(record: RecordedRecipe, sizes: tuple[int, ...] = 
             gains = [round(100 * gain, 6) for gain in record.gains(encoder, size)]  # what is equal is 0
             lower += sum(gain > 0 for gain in gains)
             ax.plot([j] * len(gains), gains, "o", color=color, markersize=4)
-            ax.plot([j - 0.2, j + 0.2], [sum(gains) / len(gains)] * 2, color=color)
-            parts.append(
-                f"{size} labels {sum(gains) / len(gains):+.1f} ({min(gains):+.1f} to {max(gains):+.1f})"
-            )
+            mean = round(fmean(gains), 6)  # fmean adds exactly: sum does so since Python 3.12, and not before
+            ax.plot([j - 0.2, j + 0.2], [mean] * 2, color=color)
+            parts.append(f"{size} labels {mean:+.1f} ({min(gains):+.1f} to {max(gains):+.1f})")
         said.append(f"{name}: {', '.join(parts)}")
         wins.append(lower)
         ax.set_xticks(range(len(sizes)), [str(size) for size in sizes])
