@@ -33,6 +33,11 @@ def test_a_page_says_what_it_is(open_page, name):
 
 def test_a_page_stands_alone_without_errors_or_other_hosts(open_page, address, any_page):
     page = open_page(any_page, until="networkidle")
+    if page.locator(
+        'script[src*="mathjax/startup.js"]'
+    ).count():  # it may start, and complain, after the network is idle
+        page.wait_for_function("window.MathJax?.startup?.promise")
+        page.evaluate("MathJax.startup.promise.then(() => true)")
     assert page.problems == []
     assert [url for url in page.requests if not url.startswith((address, "data:"))] == []
     failed = page.evaluate("[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.src)")
