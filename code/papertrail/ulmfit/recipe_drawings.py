@@ -87,7 +87,7 @@ def draw_unfreezing_comparison(record: RecordedRecipe, sizes: tuple[int, ...] = 
             ax.plot([j] * len(gains), gains, "o", color=color, markersize=4)
             mean = round(fmean(gains), 6)  # fmean adds exactly: sum does so since Python 3.12, and not before
             ax.plot([j - 0.2, j + 0.2], [mean] * 2, color=color)
-            parts.append(f"{size} labels {mean:+.1f} ({min(gains):+.1f} to {max(gains):+.1f})")
+            parts.append(f"{size} labels {mean:+.2f} ({min(gains):+.2f} to {max(gains):+.2f})")
         said.append(f"{name}: {', '.join(parts)}")
         wins.append(lower)
         ax.set_xticks(range(len(sizes)), [str(size) for size in sizes])
