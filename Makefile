@@ -32,8 +32,7 @@ prove: CHECKS =
 test prove:
 	$(RUN) tools/browser.py && $(RUN) tools/bubblewrap.py
 	$(RUN) tools/build.py --cold
-	$(RUN) -m ruff format --check --quiet benchmarks code tests tools
-	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check --quiet benchmarks code tests tools && $(RUN) -m ruff check .
 	$(RUN) -m mypy
 	$(RUN) -m pytest -n 2 --dist loadfile $(CHECKS)
 

@@ -157,10 +157,10 @@ def say_the_rest_in_chinese(app: Sphinx, exception: Exception | None) -> None:
         return
     for name in filter(is_chinese, app.env.found_docs):
         path = Path(app.outdir) / f"{name}.html"
-        text = path.read_text(encoding="utf-8")
-        for english, chinese in UNTRANSLATED.items():
-            text = text.replace(english, chinese)
-        path.write_text(text, encoding="utf-8")
+        before = path.read_text(encoding="utf-8")
+        after = reduce(lambda text, words: text.replace(*words), UNTRANSLATED.items(), before)
+        if after != before:  # a page that this build did not write stays as it was
+            path.write_text(after, encoding="utf-8")
 
 
 class TermsDirective(SphinxDirective):

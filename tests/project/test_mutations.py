@@ -75,7 +75,7 @@ MUTATIONS = [
     ("book/results/status.json", '"notebook": "', '"notebook": "a_', "tests/project/test_status.py"),
     ("requirements.txt", "matplotlib==3.11.2", "matplotlib==3.11.1", "tests/project/test_requirements.py"),
     ("pyproject.toml", '"numpy==2.4.6"', '"numpy==2.4.5"', "tests/project/test_requirements.py"),
-    ("Makefile", "\t$(RUN) -m ruff format --check --quiet benchmarks code tests tools\n", "", "tests/project/test_types.py"),
+    ("Makefile", "$(RUN) -m ruff format --check --quiet benchmarks code tests tools && ", "", "tests/project/test_types.py"),
     ("Makefile", "ruff check .\n\t$(RUN) -m mypy\n\t$(RUN) -m pytest", "ruff check .\n\t$(RUN) -m pytest", "tests/project/test_types.py"),
     ("pyproject.toml", "disallow_untyped_defs = true", "disallow_untyped_defs = false", "tests/project/test_types.py"),
     (f"{GOPHER}/sync_batch_norm.py", "Shapes: x (N, C) or (N, C, L) -> the same; N", "N", "tests/project/test_docstring_rules.py"),
