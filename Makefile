@@ -71,7 +71,7 @@ lint: .venv/test.done  ## format the code, check it and its types
 	$(RUN) -m mypy
 
 clean:  ## remove what was built and installed
-	rm -rf _build .venv .sandbox .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf _build .venv .sandbox .newer .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find book code tests tools -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf code/*.egg-info book/.ipynb_checkpoints
 

@@ -3,7 +3,7 @@
     .venv/bin/python tools/newer.py --outdated            a JSON list of "name==newest" for pins that are behind
     .venv/bin/python tools/newer.py torch==2.14.1         the tests with this release in place of the pinned one
 
-The second makes an environment of its own in _build/newer, installs the locked set, then the named releases with what
+The second makes an environment of its own in .newer, installs the locked set, then the named releases with what
 they need, builds the site there and runs the tests. The pins stay as they are: what this says is what a change of
 them would meet. The weekly workflow runs both.
 """
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PLACE = ROOT / "_build" / "newer"
+PLACE = ROOT / ".newer"  # not in _build, which a cold build removes
 FILES = ("requirements.txt", "requirements-dev.txt")
 NAME = re.compile(r"([A-Za-z0-9._-]+)==([^\s#;]+)")
 # What another release breaks shows in these: the chapters' code, their notebooks and pages.
@@ -58,6 +58,7 @@ def commands(releases: list[str]) -> list[list[str]]:
         [python, "tools/install.py", "test"],
         [python, "-m", "pip", "install", "--quiet", *releases],
         [python, "-m", "pip", "freeze", "--exclude-editable"],
+        [python, "tools/browser.py"],
         [python, "tools/build.py", "--cold"],
         [python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-m", "not long", *TESTS],
     ]

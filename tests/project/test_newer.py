@@ -7,6 +7,7 @@ import sys
 import pytest
 import yaml
 
+import build
 import newer
 
 
@@ -49,6 +50,10 @@ def test_steps_are_taken_in_order_up_to_the_first_that_fails(failing, monkeypatc
     else:
         assert words[2].endswith("pip install --quiet torch==2.14.1") and "pytest" in words[-1]
         assert all(word.startswith(str(newer.PLACE)) for word in words[1:])
+
+
+def test_its_environment_outlives_a_cold_build():
+    assert not newer.PLACE.is_relative_to(build.OUTPUT)
 
 
 def test_the_weekly_workflow_tries_what_is_behind_and_torchs_neighbors(root):

@@ -262,7 +262,7 @@ def test_a_python_that_cannot_make_environments_is_explained(workshop):
 
 def test_cleaning_leaves_nothing_that_was_built_or_cached_and_nothing_else(workshop):
     kept = sorted(path for path in workshop.rglob("*") if "__pycache__" not in path.parts)
-    for name in ("_build", ".venv", ".pytest_cache", ".ruff_cache", ".hypothesis", "code/course.egg-info",
+    for name in ("_build", ".venv", ".newer", ".pytest_cache", ".ruff_cache", ".hypothesis", "code/course.egg-info",
                  "code/papertrail/__pycache__", "tests/site/__pycache__", "book/.ipynb_checkpoints"):  # fmt: skip
         (workshop / name).mkdir(parents=True)
         (workshop / name / "file").touch()
