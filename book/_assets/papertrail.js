@@ -135,7 +135,9 @@ addEventListener("load", () => window.MathJax?.startup?.promise.then(() => {
     const labels = figure.querySelectorAll(":scope > label"), frames = figure.querySelectorAll(":scope > .pt-frame");
     const { width, height } = frames[0].querySelector("svg").viewBox.baseVal;
     figure.classList.toggle("pt-tall-frames", height > width);
-    figure.querySelector("legend").dataset.steps = labels.length; // the style sheet says it in words, above the steps
+    const legend = figure.querySelector("legend");
+    legend.dataset.steps = labels.length; // the style sheet says it in words, above the steps
+    undo.push(() => legend.removeAttribute("data-steps"));
     for (const at of [0, frames.length - 1]) {
       const name = make("p", labels[at].textContent, "pt-paper-only pt-step");
       frames[at].prepend(name);

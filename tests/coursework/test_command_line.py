@@ -43,13 +43,13 @@ def test_from_a_folder_to_grades(base, capsys):
         path = Path(capsys.readouterr().out.splitlines()[0])
         assert path.name == name and path.stat().st_mode & 0o077 == 0, "marks are for the instructor's eyes"
     page = base / "coursework" / "feedback" / "ann" / CHAPTER / f"{CHAPTER}.html"
-    assert "7.0 of 10.0 points so far" in page.read_text() and "not graded yet" in page.read_text()
+    assert "7 of 10 points so far" in page.read_text() and "not graded yet" in page.read_text()
     marks = base / "marks.csv"
     marks.write_text("student,part,points,comment\nann,why,3,Yes <b>indeed</b>\n")
     assert typed(base, "marks", CHAPTER, str(marks)) == 0 and typed(base, "feedback", CHAPTER) == 0
     page = page.read_text()
     assert (
-        "10.0 of 10.0 points<" in page
+        "10 of 10 points<" in page
         and "not graded yet" not in page
         and "Yes &lt;b&gt;indeed&lt;/b&gt;" in page
     )

@@ -73,11 +73,11 @@ def test_the_comparison_counts_a_lower_error_with_unfreezing_as_a_gain():
     check_drawing(lambda: recipe_drawings.draw_unfreezing_comparison(recorded(0.03)))
     alt = recipe_drawings.draw_unfreezing_comparison(recorded(0.03))[1]
     assert (
-        "LSTM: 12 labels +3.0 (+3.0 to +3.0), 20 labels +0.0 (+0.0 to +0.0), 40 labels +1.0 (+0.0 to +2.0)"
+        "LSTM: 12 labels +3.00 (+3.00 to +3.00), 20 labels +0.00 (+0.00 to +0.00), 40 labels +1.00 (+0.00 to +2.00)"
         in alt
     )
     assert (
-        "12 labels −3.0" in recipe_drawings.draw_unfreezing_comparison(recorded(-0.03))[1]
+        "12 labels −3.00" in recipe_drawings.draw_unfreezing_comparison(recorded(-0.03))[1]
         and "3 languages" in alt
     )
 
