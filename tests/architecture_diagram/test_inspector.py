@@ -163,7 +163,7 @@ def test_autocast_is_read_alike(x):
         assert inspect_model(Stack(Post), x).placement == "post"
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
 def test_scripted_and_traced_modules_are_read(x):
     traced = torch.jit.trace(Stack(Pre).eval(), x)
     assert inspect_model(traced, x).placement == "pre"
