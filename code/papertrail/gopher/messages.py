@@ -152,7 +152,8 @@ def count_step(norm: str, broadcast_buffers: bool, device: str = "cpu", timed: i
         model = network(norm).to(device)
     with seeded(1 + distributed.get_rank()):
         x, y = torch.randn(BATCH, INPUTS).to(device), torch.randn(BATCH, WIDTH).to(device)
-    parallel = DistributedDataParallel(model, forward_sync_buffers=broadcast_buffers)
+    parallel = DistributedDataParallel(model)
+    parallel.broadcast_buffers = broadcast_buffers  # every version has this name; the argument's is another since 2.13
     buckets: list[int] = []
     parallel.register_comm_hook(buckets, _note_bucket)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
