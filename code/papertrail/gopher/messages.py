@@ -153,7 +153,8 @@ def count_step(norm: str, broadcast_buffers: bool, device: str = "cpu", timed: i
     with seeded(1 + distributed.get_rank()):
         x, y = torch.randn(BATCH, INPUTS).to(device), torch.randn(BATCH, WIDTH).to(device)
     parallel = DistributedDataParallel(model)
-    parallel.broadcast_buffers = broadcast_buffers  # every version has this name; the argument's is another since 2.13
+    # By the attribute, which every version of torch has: the argument's name is another since 2.13.
+    parallel.broadcast_buffers = broadcast_buffers
     buckets: list[int] = []
     parallel.register_comm_hook(buckets, _note_bucket)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
